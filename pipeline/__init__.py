@@ -1,0 +1,1 @@
+"""The logic: pure, except channels/, broker/, sandbox/, web/ and commands/. Never imports the Faust edge."""

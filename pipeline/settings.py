@@ -1,0 +1,80 @@
+"""Every setting, read once from the environment (`TOCSIN_…`) or a `.env` file beside the process."""
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import DEFAULT_PARTITIONS
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What can be set. Secrets never print."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("tocsin")),
+        description="keys, the embedded broker's data, sealed segments, run files",
+    )
+
+    broker: str | None = Field(
+        default=None, description="kafka://host:port[,host:port]; unset: the embedded broker in the data directory"
+    )
+    broker_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    broker_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    broker_sasl_username: str | None = None
+    broker_sasl_password: SecretStr | None = None
+    broker_tls_ca: Path | None = Field(default=None, description="PEM bundle; unset: the system's")
+    broker_tls_cert: Path | None = None
+    broker_tls_key: Path | None = None
+    partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, description="of every topic that is partitioned")
+    replication: int = Field(default=1, ge=1, description="copies of every topic; 3 on a real cluster")
+
+    sandbox: bool = Field(default=False, description="accept virtual clocks on the inputs; never in production")
+    secret: SecretStr | None = Field(
+        default=None, description="at least 32 characters; unset: a file of mode 0600 in the data directory"
+    )
+    policy_dir: Path = Field(
+        default=REPOSITORY / "deploy" / "policies" / "default", description="the documents to publish"
+    )
+
+    smtp_url: SecretStr | None = Field(
+        default=None, description="smtp://[user:password@]host:port, smtps:// for TLS from the start, smtp+starttls://"
+    )
+    mail_from: str = "Service status <status@localhost.localdomain>"
+    mail_return_path: str | None = Field(
+        default=None, description="envelope sender for bounces; unset: mail_from's address"
+    )
+
+    twilio_account_sid: str | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_from: str | None = Field(default=None, description="E.164 number, or")
+    twilio_messaging_service_sid: str | None = None
+    twilio_base_url: str | None = Field(default=None, description="another host than Twilio's, for the sandbox")
+
+    x_consumer_key: SecretStr | None = None
+    x_consumer_secret: SecretStr | None = None
+    x_access_token: SecretStr | None = None
+    x_access_token_secret: SecretStr | None = None
+    x_base_url: str | None = Field(default=None, description="another host than X's, for the sandbox")
+    x_link: str | None = Field(
+        default=None, description="a URL put into every post; a post with one costs 13 times as much"
+    )
+
+    public_url: str = Field(
+        default="http://127.0.0.1:8025",
+        description="where the web service is reached from outside: links and callbacks",
+    )
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(default=8025, description="0: a free one, chosen at start")
+
+    worker_id: str = Field(default="1", description="static member name of a worker within its room")
+    session_timeout_s: float = Field(default=30.0, gt=0)
+    failpoint: str | None = Field(
+        default=None, description="name[:nth]: SIGKILL oneself there; for the chaos tests only"
+    )

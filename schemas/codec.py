@@ -1,0 +1,252 @@
+"""The one codec: CloudEvents 1.0 over Kafka, binary mode on our own topics, structured or binary on the inputs.
+
+Sources: CloudEvents 1.0.2, Kafka Protocol Binding 1.0.2, JSON Event Format 1.0.2, W3C Trace Context.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from cloudevents.core.base import BaseCloudEvent
+from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
+from cloudevents.core.exceptions import CloudEventValidationError
+from pydantic import ValidationError
+
+from schemas import topics
+from schemas.base import Message, rfc3339
+
+M = TypeVar("M", bound=Message, covariant=True)
+Headers = tuple[tuple[str, bytes], ...]
+
+TYPES: dict[str, type[Message]] = {
+    model.TYPE: model  # type: ignore[attr-defined]  # every model of a topic names its type; a test sees to it
+    for topic in topics.ALL
+    for model in topic.holds
+}
+STRUCTURED = "application/cloudevents+json"
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it stands in a topic; `timestamp` is the broker's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be written. Without `partition` the key decides (murmur2, as every Kafka client does)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[M]):
+    """A decoded CloudEvent: its attributes, its data, and the extensions that we know."""
+
+    id: str
+    source: str
+    type: str
+    subject: str | None
+    time: datetime | None
+    data: M
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Undecodable(Exception):
+    """A record that is no message of ours. `reason` is a stable word, `detail` a sentence for the person who can act."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def encode(
+    topic: topics.Topic,
+    data: Message,
+    *,
+    id: str,  # noqa: A002 - CloudEvents names it so
+    source: str,
+    subject: str | None = None,
+    key: str | None = None,
+    time: datetime | None = None,
+    partition: int | None = None,
+    extensions: Mapping[str, str] | None = None,
+) -> Outgoing:
+    """`data` as a CloudEvent in binary mode, ready for `topic`. The key is the subject unless given."""
+    if not isinstance(data, topic.holds):
+        raise TypeError(f"{type(data).__name__} does not belong on {topic.name}")
+    attributes: dict[str, str] = {
+        "ce_specversion": "1.0",
+        "ce_id": id,
+        "ce_type": data.TYPE,  # type: ignore[attr-defined]
+        "ce_source": source,
+        "content-type": "application/json",
+    }
+    if subject is not None:
+        attributes["ce_subject"] = subject
+    if time is not None:
+        attributes["ce_time"] = rfc3339(time)
+    attributes |= {f"ce_{name}": value for name, value in (extensions or {}).items()}
+    key = subject if key is None else key
+    return Outgoing(
+        topic=topic.name,
+        key=None if key is None else key.encode(),
+        value=data.model_dump_json(exclude_none=True).encode(),
+        headers=tuple((name, value.encode()) for name, value in attributes.items()),
+        partition=partition,
+    )
+
+
+def decode(record: Record, expect: type[M] | None = None) -> Event[M]:
+    """What stands in `record` of one of our own topics (binary mode). Raises `Undecodable`."""
+    headers = dict(record.headers)
+    try:
+        attributes = {name[3:]: value.decode() for name, value in headers.items() if name.startswith("ce_")}
+    except UnicodeDecodeError as error:
+        raise Undecodable("bad_utf8", f"a header is not UTF-8: {error}") from None
+    if missing := {"id", "source", "type"} - attributes.keys():
+        raise Undecodable("not_a_cloudevent", f"required attributes are missing: {', '.join(sorted(missing))}")
+    model = _model(attributes["type"], record.topic)
+    if expect is not None and not issubclass(model, expect):
+        raise Undecodable("unknown_type", f"{attributes['type']} is not a {expect.__name__}")
+    return Event(
+        id=attributes.pop("id"),
+        source=attributes.pop("source"),
+        type=attributes.pop("type"),
+        subject=attributes.pop("subject", None),
+        time=_time(attributes.pop("time", None)),
+        data=_validated(model, record.value or b""),  # type: ignore[arg-type]
+        extensions={name: value for name, value in attributes.items() if name != "specversion"},
+    )
+
+
+def decode_input(record: Record) -> Event[Message]:
+    """What someone outside wrote: structured or binary mode, checked in every way. Raises `Undecodable`.
+
+    The record's key, where there is one, must be the subject: the partition is chosen by it, and order hangs on that.
+    """
+    if record.value is None:
+        raise Undecodable("empty", "the record has no value")
+    if len(record.value) > topics.MAX_INPUT_BYTES:
+        raise Undecodable("too_large", f"{len(record.value)} bytes; at most {topics.MAX_INPUT_BYTES} are taken")
+    headers = {name.lower(): value for name, value in record.headers}
+    structured = headers.get("content-type", b"").lower().startswith(STRUCTURED.encode())
+    parsed = strict_json(record.value)
+    try:
+        event = from_kafka_event(KafkaMessage(headers=headers, key=record.key, value=record.value))
+    except (CloudEventValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Undecodable("not_a_cloudevent", _sentence(error)) from None
+    model = _model(event.get_type(), record.topic)
+    subject = event.get_subject()
+    if not subject:
+        raise Undecodable("missing_field", "the attribute `subject` must name what the event is about")
+    if record.key is not None and record.key != subject.encode():
+        raise Undecodable("wrong_key", f"the record's key is {record.key!r}, its subject is {subject!r}")
+    data = parsed.get("data") if structured and isinstance(parsed, dict) else parsed
+    return Event(
+        id=event.get_id(),
+        source=event.get_source(),
+        type=event.get_type(),
+        subject=subject,
+        time=_utc(event.get_time()) if _says_time(structured, parsed, headers) else None,
+        data=_validated(model, json.dumps(data).encode()),
+        extensions=_extensions(event),
+    )
+
+
+def strict_json(raw: bytes) -> Any:
+    """Parses UTF-8 JSON; refuses duplicate keys, NaN and deep nesting (OWASP ASVS 5.0, 1.5). Raises `Undecodable`."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Undecodable("bad_utf8", f"not UTF-8 at byte {error.start}") from None
+    try:
+        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise Undecodable("invalid_json", f"nested deeper than {MAX_DEPTH}") from None
+    except ValueError as error:
+        raise Undecodable("invalid_json", str(error)) from None
+    if _deeper_than(parsed, MAX_DEPTH):
+        raise Undecodable("invalid_json", f"nested deeper than {MAX_DEPTH}")
+    return parsed
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    children: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 0 or any(_deeper_than(child, depth - 1) for child in children)
+
+
+def _model(type_name: str, topic: str) -> type[Message]:
+    model = TYPES.get(type_name)
+    if model is None:
+        raise Undecodable("unknown_type", f"no message has the type {type_name!r}")
+    if topic in topics.BY_NAME and model not in topics.BY_NAME[topic].holds:
+        raise Undecodable("unknown_type", f"{type_name} does not belong on {topic}")
+    return model
+
+
+def _validated(model: type[Message], raw: bytes) -> Message:
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'data'}: {e['msg']}" for e in error.errors()[:5]]
+        missing = any(e["type"] == "missing" for e in error.errors())
+        raise Undecodable("missing_field" if missing else "invalid_field", "; ".join(problems)) from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, CloudEventValidationError):
+        return "; ".join(f"{name}: {', '.join(map(str, found))}" for name, found in error.errors.items())
+    return f"{type(error).__name__}: {error}"
+
+
+def _says_time(structured: bool, parsed: Any, headers: Mapping[str, bytes]) -> bool:
+    """The SDK fills a missing `time` with the present moment; a decision must not hang on when it was read."""
+    return "time" in parsed if structured else "ce_time" in headers
+
+
+def _extensions(event: BaseCloudEvent) -> dict[str, str]:
+    known = {"id", "source", "type", "subject", "time", "specversion", "datacontenttype", "dataschema", "partitionkey"}
+    return {name: str(value) for name, value in event.get_attributes().items() if name not in known}
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return _utc(datetime.fromisoformat(text))
+    except ValueError:
+        raise Undecodable("invalid_field", f"time: {text!r} is not RFC 3339") from None
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,136 @@
+"""Deliveries: batches of recipients with the one rendering they need, and the records of what came of them.
+
+The order of records is intent, attempt, outcome; an attempt is durable before the call, and the attempt's result
+and its terminal outcome are one record.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from schemas.base import Channel, Id, Instant, Lane, Message, Sha256
+from schemas.journal import NoticeKind
+from schemas.rendering import Rendering
+
+MAX_BATCH = 500
+MAX_WINDOW = 64
+
+
+class DeliveryBatch(Message):
+    """Up to 500 recipients of one notice on one channel. `attempt` above 1 is work that a wake brought back."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.batch.v1"
+    batch_id: Id
+    notice_id: Id
+    incident: Id
+    seq: int
+    kind: NoticeKind
+    audience: Id
+    channel: Channel
+    lane: Lane
+    closing: bool
+    at: Instant
+    rendering: Rendering
+    recipients: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_BATCH)]
+    attempt: Annotated[int, Field(ge=1)] = 1
+
+
+class Result(StrEnum):
+    """How an attempt, or an intent, ended."""
+
+    ACCEPTED = "accepted"
+    RETRYABLE = "retryable"
+    PERMANENT = "permanent"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    PARKED = "parked"
+    DEFERRED = "deferred"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will be tried."""
+        return self in {Result.ACCEPTED, Result.PERMANENT, Result.SUPPRESSED, Result.PARKED}
+
+
+class Outcome(Message):
+    """What became of one recipient's intent. `reason` is ours and named; `code` and `detail` are the provider's."""
+
+    recipient: Id
+    result: Result
+    reason: str
+    code: str | None = None
+    detail: str | None = None
+    provider_id: str | None = None
+    due: Instant | None = Field(default=None, description="when it is tried again, for results that are not terminal")
+
+
+class _OfOneNotice(Message):
+    """What every delivery record names: intent_id = hash(incident, seq, recipient, channel)."""
+
+    batch_id: Id
+    notice_id: Id
+    incident: Id
+    seq: int
+    channel: Channel
+    at: Instant
+
+
+class DeliveriesIntended(_OfOneNotice):
+    """These recipients are to get this rendering."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.intended.v1"
+    kind: NoticeKind
+    audience: Id
+    rendering: Sha256
+    recipients: tuple[Id, ...]
+
+
+class DeliveryAttempted(_OfOneNotice):
+    """A window of at most 64 mails, or one SMS or post, is about to go to the provider."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.attempted.v1"
+    attempt_id: Id
+    attempt: int
+    kind: NoticeKind
+    rendering: Sha256
+    recipients: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_WINDOW)]
+
+
+class DeliveriesEnded(_OfOneNotice):
+    """What came of it. Without `attempt_id`: decided before any attempt (suppressed, deferred)."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.ended.v1"
+    attempt_id: Id | None = None
+    attempt: int
+    outcomes: tuple[Outcome, ...]
+
+
+class ReceiptRecorded(Message):
+    """What the provider said later about an intent it had accepted."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.receipt_recorded.v1"
+    intent_id: Id
+    channel: Channel
+    status: str
+    code: str | None = None
+    provider_id: str | None = None
+    at: Instant
+
+
+DELIVERY_RECORDS: tuple[type[Message], ...] = (
+    DeliveriesIntended,
+    DeliveryAttempted,
+    DeliveriesEnded,
+    ReceiptRecorded,
+)
+
+
+class DeliveryWake(Message):
+    """Work that waits: at `due` its batch goes back to the deliveries."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.wake.v1"
+    wake_id: Id
+    due: Instant
+    reason: str
+    batch: DeliveryBatch

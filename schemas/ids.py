@@ -1,0 +1,43 @@
+"""Deterministic ids: the same cause gives the same id, on every worker and after every crash."""
+
+import hashlib
+
+
+def derived(*parts: str | int) -> str:
+    """128 bits of SHA-256 over `parts`, each led by its length, as 32 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return digest.hexdigest()[:32]
+
+
+def notice_id(incident: str, seq: int, audience: str) -> str:
+    """The notice of one audience at one journal entry."""
+    return derived("notice", incident, seq, audience)
+
+
+def intent_id(incident: str, seq: int, recipient: str, channel: str) -> str:
+    """One notice for one recipient on one channel; who belongs to two audiences is told once, so no audience in it."""
+    return derived("intent", incident, seq, recipient, channel)
+
+
+def batch_id(notice: str, channel: str, partition: int, number: int, attempt: int = 1) -> str:
+    """The `number`th batch of a notice's fan-out in one partition."""
+    return derived("batch", notice, channel, partition, number, attempt)
+
+
+def attempt_id(batch: str, attempt: int, first_recipient: str) -> str:
+    """One window of one attempt at a batch."""
+    return derived("attempt", batch, attempt, first_recipient)
+
+
+def traceparent(cause: str, step: str) -> str:
+    """A W3C trace context: the trace is the cause's, the span is this step of it."""
+    return f"00-{derived('trace', cause)}-{derived('span', cause, step)[:16]}-01"
+
+
+def child_of(parent: str, step: str) -> str:
+    """The next span of the trace that `parent` (a traceparent) belongs to."""
+    version, trace, span, flags = parent.split("-")
+    return f"{version}-{trace}-{derived('span', span, step)[:16]}-{flags}"

@@ -1,0 +1,152 @@
+"""Subscribers: persons, lists and accounts that can be told something. Their contact data is only ever sealed."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from schemas.base import Channel, Id, Instant, Line, Message
+
+Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+Base64Url = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class SubscriberKind(StrEnum):
+    """What stands behind a subscription."""
+
+    PERSON = "person"
+    LIST = "list"
+    ACCOUNT = "account"
+
+
+class SealedContact(Message):
+    """Contact data under the subscriber's own key (AES-256-GCM, the subscriber's id as associated data)."""
+
+    algorithm: Literal["A256GCM"] = "A256GCM"
+    nonce: Base64
+    ciphertext: Base64
+
+
+class Choices(Message):
+    """What a subscriber chose. Channels in order of preference; no components means all of them."""
+
+    audiences: tuple[Id, ...]
+    channels: tuple[Channel, ...]
+    components: tuple[Line, ...] = ()
+    language: str = "en"
+    time_zone: str = "UTC"
+
+
+class Subscribed(Message):
+    """Someone, or something, is to be told. `address_tokens` are keyed hashes, to find them by address again."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.subscribed.v1"
+    kind: SubscriberKind = SubscriberKind.PERSON
+    choices: Choices
+    contact: SealedContact
+    address_tokens: dict[Channel, Base64Url]
+
+
+class Confirmed(Message):
+    """The address was shown to be theirs (double opt-in)."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.confirmed.v1"
+    channels: tuple[Channel, ...]
+
+
+class ChoicesChanged(Message):
+    """They chose otherwise; contact data only where it changed."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.changed.v1"
+    choices: Choices
+    contact: SealedContact | None = None
+    address_tokens: dict[Channel, Base64Url] | None = None
+
+
+class Unsubscribed(Message):
+    """They left a channel, at once."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.unsubscribed.v1"
+    channel: Channel
+    via: Literal["one-click", "operator", "preferences"]
+
+
+class Bounced(Message):
+    """An address did not take our message for good."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.bounced.v1"
+    channel: Channel
+    code: str
+
+
+class Complained(Message):
+    """They called our message spam."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.complained.v1"
+    channel: Channel
+
+
+class Stopped(Message):
+    """They answered STOP, or the provider says that they have."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.stopped.v1"
+    channel: Channel
+    via: Literal["keyword", "provider"]
+
+
+class Restarted(Message):
+    """They answered START: the channel is open again."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.restarted.v1"
+    channel: Channel
+
+
+class Erased(Message):
+    """The person is to be forgotten; their key goes, suppression tokens stay."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.erased.v1"
+
+
+SubscriberEvent = (
+    Subscribed | Confirmed | ChoicesChanged | Unsubscribed | Bounced | Complained | Stopped | Restarted | Erased
+)
+SUBSCRIBER_EVENTS: tuple[type[Message], ...] = (
+    Subscribed,
+    Confirmed,
+    ChoicesChanged,
+    Unsubscribed,
+    Bounced,
+    Complained,
+    Stopped,
+    Restarted,
+    Erased,
+)
+
+
+class OptOut(Message):
+    """A channel that must not be used for this subscriber, since when and why."""
+
+    reason: Literal["unsubscribed", "bounced", "complained", "stopped"]
+    since: Instant
+
+
+class Subscriber(Message):
+    """The current state of one subscriber: the fold of its events."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.v1"
+    id: Id
+    kind: SubscriberKind
+    choices: Choices
+    contact: SealedContact | None = None
+    address_tokens: dict[Channel, Base64Url] = {}
+    opted_out: dict[Channel, OptOut] = {}
+    erased: bool = False
+    at: Instant
+
+
+class SubscriberKey(Message):
+    """A subscriber's own key, wrapped under the deployment's secret. Its tombstone is the erasure."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.key.v1"
+    nonce: Base64
+    wrapped: Base64

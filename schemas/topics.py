@@ -1,0 +1,148 @@
+"""Every topic: what stands in it, by what it is partitioned, how long it keeps, who writes and who reads it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.audit import AuditEntry, TurnTaken
+from schemas.base import Channel, Lane, Message
+from schemas.command import COMMANDS
+from schemas.deadletter import DeadLetter
+from schemas.delivery import DELIVERY_RECORDS, DeliveryBatch, DeliveryWake
+from schemas.incident import EVENTS
+from schemas.journal import JournalEntry
+from schemas.notice import Notice
+from schemas.policy import PolicyPublished
+from schemas.receipt import RECEIPTS
+from schemas.rendering import Rendering
+from schemas.subscriber import SUBSCRIBER_EVENTS, Subscriber, SubscriberKey
+
+DAY_MS = 24 * 60 * 60 * 1000
+FOR_EVER_MS = -1
+DEFAULT_PARTITIONS = 12
+MAX_INPUT_BYTES = 900_000
+"""The largest input that is decoded; larger ones become dead letters. Below Kafka's default of 1 MB a message."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic as it is declared and checked. `partitions` None means the deployment's number (12 by default)."""
+
+    name: str
+    holds: tuple[type[Message], ...]
+    key: str
+    retention_ms: int
+    description: str
+    written_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+    cleanup: Literal["delete", "compact"] = "delete"
+    partitions: int | None = None
+    max_message_bytes: int = 1_048_588
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings as Kafka names them."""
+        settings = {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(self.max_message_bytes),
+        }
+        if self.cleanup == "delete":
+            settings["retention.ms"] = str(self.retention_ms)
+        return settings
+
+
+INCIDENT_EVENTS = Topic(
+    "incident.events", EVENTS, "incident id", 30 * DAY_MS,
+    "What upstream says happened.", ("upstream",), ("decide",),
+    max_message_bytes=4 * 1024 * 1024,  # an oversized input is taken and refused with a reason, not lost at the door
+)  # fmt: skip
+INCIDENT_COMMANDS = Topic(
+    "incident.commands", COMMANDS, "incident id", 30 * DAY_MS,
+    "What a person or the clock orders.", ("operators", "decide"), ("decide",),
+)  # fmt: skip
+INCIDENT_JOURNAL = Topic(
+    "incident.journal", (JournalEntry,), "incident id", FOR_EVER_MS,
+    "Each accepted input with the decisions that followed from it.", ("decide",), ("decide", "record"),
+)  # fmt: skip
+RENDERINGS = Topic(
+    "renderings", (Rendering,), "SHA-256", FOR_EVER_MS,
+    "What was to be said, word for word, once per combination.", ("decide",), ("audit", "replay"),
+)  # fmt: skip
+SUBSCRIBER_EVENTS_TOPIC = Topic(
+    "subscriber.events", SUBSCRIBER_EVENTS, "subscriber id", FOR_EVER_MS,
+    "Who wants to be told, and who no longer does; contact data sealed.",
+    ("operators", "upstream", "web", "deliver"), ("deliver", "record"),
+)  # fmt: skip
+SUBSCRIBERS = Topic(
+    "subscribers", (Subscriber,), "subscriber id", FOR_EVER_MS,
+    "The current state of each subscriber.", ("deliver",), ("operators",), cleanup="compact",
+)  # fmt: skip
+SUBSCRIBER_KEYS = Topic(
+    "subscriber.keys", (SubscriberKey,), "subscriber id", FOR_EVER_MS,
+    "Each subscriber's own key, wrapped; its tombstone is the erasure.", ("operators",), ("deliver",),
+    cleanup="compact",
+)  # fmt: skip
+DELIVERY_WAKES = Topic(
+    "delivery.wakes", (DeliveryWake,), "the subscribers' partition", 30 * DAY_MS,
+    "Work that waits for its time.", ("deliver",), ("deliver",),
+)  # fmt: skip
+DELIVERY_RECORDS_TOPIC = Topic(
+    "delivery.records", DELIVERY_RECORDS, "the subscribers' partition", FOR_EVER_MS,
+    "Intents, attempts, outcomes and receipts.", ("deliver",), ("deliver", "record"),
+)  # fmt: skip
+PROVIDER_RECEIPTS = Topic(
+    "provider.receipts", RECEIPTS, "the partition in the token", 7 * DAY_MS,
+    "What providers and recipients answer, reduced to ids.", ("web",), ("deliver",),
+)  # fmt: skip
+POLICIES = Topic(
+    "policies", (PolicyPublished,), "document set", FOR_EVER_MS,
+    "What is decided under, by hash; every version is kept.", ("operators",), ("decide",),
+)  # fmt: skip
+AUDIT_TURN = Topic(
+    "audit.turn", (TurnTaken,), "one partition", 30 * DAY_MS,
+    "Whoever owns its one partition is the appender of the audit log.", ("record",), ("record",), partitions=1,
+)  # fmt: skip
+AUDIT_LOG = Topic(
+    "audit.log", (AuditEntry,), "one partition", FOR_EVER_MS,
+    "The sealed log.", ("record",), ("record", "audit", "replay"), partitions=1,
+)  # fmt: skip
+DEAD_LETTERS = Topic(
+    "dead.letters", (DeadLetter,), "original key", 30 * DAY_MS,
+    "Input that could not be used, with reason and origin.", ("decide", "deliver", "record"), ("operators",),
+)  # fmt: skip
+
+
+def notices(lane: Lane) -> Topic:
+    """The notices of one lane."""
+    return Topic(
+        f"notices.{lane}", (Notice,), "explicit: one copy each", 7 * DAY_MS,
+        "Decisions to tell an audience, one copy to every partition.", ("decide",), ("deliver",),
+    )  # fmt: skip
+
+
+def deliveries(channel: Channel, lane: Lane) -> Topic:
+    """The batches of one channel and lane."""
+    return Topic(
+        f"deliveries.{channel}.{lane}", (DeliveryBatch,), "explicit: the subscribers' partition", 3 * DAY_MS,
+        "Batches of up to 500 recipients with the one rendering they need.", ("deliver",), ("deliver",),
+    )  # fmt: skip
+
+
+ALL: tuple[Topic, ...] = (
+    INCIDENT_EVENTS,
+    INCIDENT_COMMANDS,
+    INCIDENT_JOURNAL,
+    RENDERINGS,
+    *(notices(lane) for lane in Lane),
+    SUBSCRIBER_EVENTS_TOPIC,
+    SUBSCRIBERS,
+    SUBSCRIBER_KEYS,
+    *(deliveries(channel, lane) for channel in Channel for lane in Lane),
+    DELIVERY_WAKES,
+    DELIVERY_RECORDS_TOPIC,
+    PROVIDER_RECEIPTS,
+    POLICIES,
+    AUDIT_TURN,
+    AUDIT_LOG,
+    DEAD_LETTERS,
+)
+BY_NAME: dict[str, Topic] = {topic.name: topic for topic in ALL}
