@@ -75,6 +75,10 @@ class Settings(BaseSettings):
 
     worker_id: str = Field(default="1", description="static member name of a worker within its room")
     session_timeout_s: float = Field(default=30.0, gt=0)
+    retry_base_s: float = Field(default=5.0, gt=0, description="the first back-off, in seconds; doubled each time")
+    unknown_hold_s: float = Field(
+        default=60.0, gt=0, description="how long to wait for proof after an attempt whose end nobody knows, in seconds"
+    )
     failpoint: str | None = Field(
         default=None, description="name[:nth]: SIGKILL oneself there; for the chaos tests only"
     )

@@ -1,0 +1,93 @@
+"""What the rooms share: a Faust app that loses nothing, and the ways a worker becomes ready or ends.
+
+The settings that matter are in one place here, each with the reason (shared findings about faust-streaming 0.15).
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from typing import Any
+
+import faust
+from faust.types.auth import AuthProtocol
+
+from pipeline.broker import connect
+from pipeline.errors import ConfigurationError
+from pipeline.settings import Settings
+
+log = logging.getLogger("tocsin")
+
+EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
+
+
+def make_app(settings: Settings, room: str) -> faust.App:
+    """A Faust app for `room`: raw bytes, no web server, nothing declared on the fly, at least once."""
+    return faust.App(
+        f"tocsin-{room}",
+        broker=[f"kafka://{address}" for address in connect.bootstrap(settings).split(",")],
+        broker_credentials=_credentials(settings),
+        # a static member comes back to its partitions without a rebalance; the embedded broker never expires a dead
+        # member, so that only the same id can return
+        consumer_group_instance_id=f"tocsin-{room}-{settings.worker_id}",
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,  # it listens on 0.0.0.0 and shows tables
+        topic_allow_declare=False,  # topics are created and checked by pipeline.broker.topics
+        topic_disable_leader=True,
+        store="memory://",
+        datadir=str(settings.data_dir / "run" / "faust" / f"{room}-{settings.worker_id}"),
+        table_standby_replicas=1,  # above 0 Faust's own assignor is used, which assigns equal partitions together
+        broker_commit_interval=0.2,  # a kill repeats what was not committed: 56-600 records at 0.1-0.5 s
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 10,
+        broker_request_timeout=max(90.0, settings.session_timeout_s * 2),
+        broker_max_poll_interval=3600.0,  # a batch may wait for a slow relay; liveness is the heartbeat's
+        stream_buffer_maxsize=64,  # small: an urgent record must not stand behind a full buffer
+        stream_wait_empty=False,  # it waits for every buffered record; a room lets its own work end (see deliver)
+        stream_processing_timeout=3600.0,
+        producer_acks=-1,
+    )
+
+
+def _credentials(settings: Settings) -> Any:
+    if settings.broker_security == "PLAINTEXT":
+        return None
+    options = connect.client_options(settings)
+    if settings.broker_security == "SSL":
+        return faust.SSLCredentials(context=options["ssl_context"])
+    if settings.broker_sasl_username is None or settings.broker_sasl_password is None:
+        raise ConfigurationError("SASL needs TOCSIN_BROKER_SASL_USERNAME and TOCSIN_BROKER_SASL_PASSWORD")
+    credentials = faust.SASLCredentials(
+        mechanism=settings.broker_sasl_mechanism,
+        username=settings.broker_sasl_username,
+        password=settings.broker_sasl_password.get_secret_value(),
+        ssl_context=options.get("ssl_context"),
+    )
+    credentials.protocol = AuthProtocol(settings.broker_security)
+    return credentials
+
+
+def ready(settings: Settings, room: str) -> None:
+    """Says that this worker has its partitions and has folded its past: `<data_dir>/run/<room>.ready` holds its pid."""
+    run = settings.data_dir / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    (run / f"{room}.ready").write_text(f"{os.getpid()}\n")
+
+
+def unready(settings: Settings, rooms: Iterable[str]) -> None:
+    """Takes the word back, at start: a file of an earlier process must not speak for this one."""
+    for room in rooms:
+        (settings.data_dir / "run" / f"{room}.ready").unlink(missing_ok=True)
+
+
+def die(error: BaseException) -> None:
+    """Ends the process at once, acknowledging nothing: whatever was in hand is delivered again after the restart.
+
+    Faust would acknowledge the event of a failed agent and go on; a crash loses nothing.
+    """
+    log.critical("worker ends: %s: %s", type(error).__name__, error)
+    traceback.print_exception(error, file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(EXIT_CRASHED)

@@ -1,0 +1,174 @@
+"""The deliver room: fan out, admit, send, and take in what comes back. Its state is held per partition (holdings)."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import faust
+
+from agents.app import die, make_app, ready
+from agents.deadletters import DeadLetters
+from agents.emit import Emitter
+from agents.fanning import FanOut
+from agents.heartbeat import Heartbeat
+from agents.holdings import Holding, Holdings
+from agents.lanes import Handle, serve
+from agents.receiving import Receiving
+from agents.sending import Post
+from pipeline import clock
+from pipeline.broker import connect
+from pipeline.channels import build_senders
+from pipeline.deliver.retry import patience_for
+from pipeline.settings import Settings
+from pipeline.vault import Vault
+from schemas import topics
+from schemas.base import Channel, Lane
+from schemas.ids import derived
+
+ROOM = "deliver"
+WAKE_EVERY_S = 0.2
+SWEEP_EVERY_S = 60.0
+
+log = logging.getLogger("tocsin.deliver")
+
+
+class Deliver:
+    """Wires the room together; one per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._vault = Vault.open(settings)
+        self._heartbeat = Heartbeat(settings.session_timeout_s)
+        self._started = asyncio.Event()
+        self._announced = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.app = make_app(settings, ROOM)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.on_before_shutdown.connect(self._stopping)
+        self.app.task(self._start)
+        self._agents()
+
+    def _agents(self) -> None:
+        """One stream for each topic: a lane never waits for the other, nor a channel for another."""
+        for lane in Lane:
+            self._agent(topics.notices(lane), lambda record: self._fan_out.handle(record))
+            for channel in Channel:
+                self._agent(topics.deliveries(channel, lane), lambda record: self._post.handle(record))
+        self._agent(topics.PROVIDER_RECEIPTS, lambda record: self._receiving.receipt(record))
+        self._agent(topics.SUBSCRIBER_EVENTS_TOPIC, lambda record: self._receiving.subscriber(record))
+
+    def _agent(self, topic: topics.Topic, handle: Handle) -> None:
+        async def work(stream: Any) -> None:
+            await self._started.wait()
+            await serve(stream, handle)
+
+        source = self.app.topic(topic.name, key_serializer="raw", value_serializer="raw")
+        self.app.agent(source, name=f"{ROOM}.{topic.name}", concurrency=1)(work)
+
+    async def _start(self) -> None:
+        try:
+            self._emitter = Emitter(await connect.producer(self._settings), ROOM)
+            dead = DeadLetters(self._emitter, self._vault, ROOM)
+            self._holdings = Holdings(self._settings, self._take_over)
+            self._fan_out = FanOut(self._emitter, dead, self._holdings)
+            self._receiving = Receiving(self._emitter, dead, self._holdings, clock.now)
+            self._post = self._make_post(dead)
+            await self._holdings.start()
+            self._started.set()
+            self._background(self._wake())
+        except Exception as error:
+            die(error)
+
+    def _make_post(self, dead: DeadLetters) -> Post:
+        settings, base = self._settings, self._settings.public_url.rstrip("/")
+
+        def callback_url(intent: str, partition: int) -> str:
+            return f"{base}/twilio/status?d={self._vault.callback_token(intent, partition)}"
+
+        def unsubscribe_url(subscriber: str, channel: Channel) -> str:
+            return f"{base}/u/{self._vault.link_token(subscriber, channel, 'unsubscribe')}"
+
+        return Post(
+            self._emitter,
+            dead,
+            self._holdings,
+            self._heartbeat,
+            self._vault,
+            build_senders(settings, callback_url),
+            {channel: patience_for(channel, settings.retry_base_s, settings.unknown_hold_s) for channel in Channel},
+            unsubscribe_url,
+            clock.now,
+            random.random,
+        )
+
+    async def _take_over(self, holding: Holding) -> None:
+        await self._post.take_over(holding)
+
+    async def _assigned(self, _app: faust.App, assigned: Iterable[Any], **_: Any) -> None:
+        owned = {tp.partition for tp in assigned if tp.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name}
+        self._heartbeat.watch(self.app)
+        self._background(self._own(owned))
+
+    async def _own(self, partitions: set[int]) -> None:
+        """In the background: the group must not wait for a long fold."""
+        await self._started.wait()
+        await self._holdings.own(partitions)
+        await self._holdings.opened()
+        if not self._announced:
+            self._announced = True
+            log.info("deliver is ready with %d partitions", len(partitions))
+            ready(self._settings, ROOM)
+
+    async def _revoked(self, _app: faust.App, revoked: Iterable[Any], **_: Any) -> None:
+        await self._let_go(within_s=self._settings.session_timeout_s / 3)
+
+    async def _stopping(self, _app: faust.App, **_: Any) -> None:
+        await self._let_go(within_s=25.0)
+
+    async def _let_go(self, within_s: float) -> None:
+        """Begins no new window and lets those under way come to their record."""
+        if self._started.is_set():
+            self._holdings.suspend()
+            await self._post.quiet(within_s)
+
+    async def _wake(self) -> None:
+        """Brings back what waits when its time has come, and now and then looks for what was lost."""
+        swept = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(WAKE_EVERY_S)
+            for holding in self._holdings.all():
+                for wake in holding.due(clock.now()):
+                    batch = wake.batch
+                    await self._emitter.write(
+                        topics.deliveries(batch.channel, batch.lane),
+                        batch,
+                        id=derived("woken", wake.wake_id),
+                        subject=batch.incident,
+                        key=batch.notice_id,
+                        partition=holding.partition,
+                    )
+            if (now := asyncio.get_running_loop().time()) - swept > SWEEP_EVERY_S:
+                swept = now
+                for holding in self._holdings.all():
+                    await self._post.give_up_lost(holding)
+
+    def _background(self, work: Any) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                die(error)
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def build(settings: Settings) -> faust.App:
+    """The room's Faust app, wired."""
+    return Deliver(settings).app

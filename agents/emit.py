@@ -1,0 +1,52 @@
+"""How a room writes: one encoded record, awaited until the broker has it. A refused record is an error, never a log line."""
+
+from datetime import datetime
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+from pipeline.broker import connect
+from schemas import codec
+from schemas.base import Message
+from schemas.ids import child_of, traceparent
+from schemas.topics import Topic
+
+
+class Emitter:
+    """A plain aiokafka producer beside the agents, with the room as CloudEvents source."""
+
+    def __init__(self, producer: AIOKafkaProducer, room: str) -> None:
+        self._producer = producer
+        self._source = f"tocsin/{room}"
+
+    async def write(
+        self,
+        topic: Topic,
+        data: Message,
+        *,
+        id: str,  # noqa: A002 - CloudEvents names it so
+        subject: str | None = None,
+        key: str | None = None,
+        partition: int | None = None,
+        time: datetime | None = None,
+        parent: str | None = None,
+    ) -> RecordMetadata:
+        """Writes `data`; `parent` is the traceparent of what caused it. Raises BrokerError."""
+        trace = child_of(parent, id) if parent else traceparent(id, "start")
+        return await self.forward(
+            codec.encode(
+                topic,
+                data,
+                id=id,
+                source=self._source,
+                subject=subject,
+                key=key,
+                time=time,
+                partition=partition,
+                extensions={"traceparent": trace},
+            )
+        )
+
+    async def forward(self, outgoing: codec.Outgoing) -> RecordMetadata:
+        """Writes what is encoded already. Raises BrokerError."""
+        return await connect.send(self._producer, outgoing)

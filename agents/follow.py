@@ -1,0 +1,126 @@
+"""A follower: reads whole partitions from their beginning and goes on reading, so that state is a fold of topics."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from agents.app import die
+from pipeline.broker import connect
+from pipeline.settings import Settings
+from schemas.codec import Record
+from schemas.topics import Topic
+
+log = logging.getLogger("tocsin.follow")
+
+GAP_CHECK_S = 1.0
+
+
+class Follower:
+    """Follows the same partitions of several topics and hands each record to `apply`, in order per partition.
+
+    `apply` must not await and must not raise: the position and the state move together, as others see them.
+    """
+
+    def __init__(self, settings: Settings, topics: Iterable[Topic], apply: Callable[[Record], None]) -> None:
+        self._settings = settings
+        self._topics = tuple(topic.name for topic in topics)
+        self._apply = apply
+        self._next: dict[TopicPartition, int] = {}
+        self._moved = asyncio.Condition()
+        self._assigning = asyncio.Lock()
+        self._assigned = asyncio.Event()
+        self._consumer: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connects; nothing is read before `assign`."""
+        self._consumer = AIOKafkaConsumer(
+            **connect.client_options(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=500,
+            max_partition_fetch_bytes=8 * 1024 * 1024,
+        )
+        await self._consumer.start()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stops reading."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def assign(self, partitions: Iterable[int]) -> None:
+        """Follows exactly `partitions` from now on; new ones from their beginning, kept ones from where they are."""
+        wanted = {TopicPartition(topic, partition) for topic in self._topics for partition in partitions}
+        async with self._assigning:
+            self._assigned.clear()
+            consumer = self._require()
+            self._next = {tp: at for tp, at in self._next.items() if tp in wanted}
+            if not wanted:
+                consumer.unsubscribe()
+                return
+            consumer.assign(list(wanted))
+            fresh = [tp for tp in wanted if tp not in self._next]
+            beginnings = await consumer.beginning_offsets(fresh) if fresh else {}
+            self._next |= beginnings
+            for tp in wanted:
+                consumer.seek(tp, self._next[tp])
+            self._assigned.set()
+
+    async def caught_up(self, partition: int, *topics: Topic) -> None:
+        """Returns when everything that stood in the partition (of `topics`, or of all) at the call has been applied."""
+        names = tuple(topic.name for topic in topics) or self._topics
+        tps = [TopicPartition(name, partition) for name in names]
+        ends = await self._require().end_offsets(tps)
+        for tp, end in ends.items():
+            if end < self._next.get(tp, 0):
+                log.error(
+                    "the broker lost records: %s-%d ends at %d, but %d were folded; what was lost is not forgotten here",
+                    tp.topic, tp.partition, end, self._next[tp],
+                )  # fmt: skip
+        while not all(self._reached(tp, end) for tp, end in ends.items()):
+            try:
+                async with asyncio.timeout(GAP_CHECK_S), self._moved:
+                    await self._moved.wait_for(lambda: all(self._reached(tp, end) for tp, end in ends.items()))
+            except TimeoutError:
+                await self._pass_gaps(ends)
+
+    async def _pass_gaps(self, ends: dict[TopicPartition, int]) -> None:
+        """Compaction may leave nothing between the last record and the end: then the client's position tells."""
+        for tp, end in ends.items():
+            if not self._reached(tp, end):
+                self._next[tp] = max(self._next[tp], await self._require().position(tp))
+
+    def _reached(self, tp: TopicPartition, end: int) -> bool:
+        return tp not in self._next or self._next[tp] >= end
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._assigned.wait()
+                for tp, records in (await self._require().getmany(timeout_ms=500)).items():
+                    self._take(tp, records)
+                async with self._moved:
+                    self._moved.notify_all()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            die(error)
+
+    def _take(self, tp: TopicPartition, records: list[object]) -> None:
+        if tp not in self._next:
+            return  # taken away while the fetch was under way
+        for raw in records:
+            record = connect.to_record(raw)
+            if record.offset >= self._next[tp]:
+                self._apply(record)
+                self._next[tp] = record.offset + 1
+
+    def _require(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise RuntimeError("start() comes first")
+        return self._consumer

@@ -1,0 +1,37 @@
+"""The embedded broker: noida-db's Kafka, one process of ours on a port of this machine.
+
+It keeps its data across restarts (SIGTERM saves), not across a crash of its own. It serves one worker per room and
+small volumes; whatever needs more is pointed at Apache Kafka by TOCSIN_BROKER.
+"""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from pipeline.broker.process import BrokerProcess
+from pipeline.errors import BrokerError
+
+CAVEAT = "keeps your data across restarts, not across a crash"
+"""Said at every start."""
+
+
+class EmbeddedBroker(BrokerProcess):
+    """noida-db on `<data_dir>/broker`."""
+
+    NAME = "broker"
+    SAID = "the embedded broker"
+
+    def command(self, port: int) -> list[str]:
+        """In the foreground and Kafka alone: noida-db speaks other databases' protocols too."""
+        where = ["--data-dir", str(self.store), "--kafka-port", str(port), "--host", "127.0.0.1"]
+        return [str(binary()), "start", "--only", "kafka", *where]
+
+
+def binary() -> Path:
+    """The executable inside the noida-db package, as its own console script finds it. Raises BrokerError."""
+    path = Path(str(files("noida_db").joinpath("noida-db.exe" if os.name == "nt" else "noida-db")))
+    if not path.is_file():
+        raise BrokerError(f"the package noida-db has no executable at {path}: pip install --force-reinstall noida-db")
+    if not os.access(path, os.X_OK):
+        path.chmod(0o755)
+    return path

@@ -1,0 +1,70 @@
+"""When something is tried again, and when it is given up: back-off with full jitter, bounded by attempts and by time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.channels.base import Sent
+from schemas.base import Channel
+from schemas.delivery import Outcome, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait and how often to try. Seconds."""
+
+    base_s: float = 5.0
+    cap_s: float = 900.0
+    attempts: int = 10
+    unknown_hold_s: float = 60.0
+    unknowns: int = 2
+    deadline_s: float = 24 * 3600.0
+
+    def backoff_s(self, attempt: int, random: Callable[[], float]) -> float:
+        """Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), never below half a base."""
+        ceiling = min(self.cap_s, self.base_s * 2 ** min(attempt - 1, 30))
+        return float(max(self.base_s / 2, ceiling * random()))
+
+
+def outcome_of(
+    sent: Sent,
+    recipient: str,
+    *,
+    attempt: int,
+    unknowns: int,
+    intended_at: datetime,
+    at: datetime,
+    patience: Patience,
+    random: Callable[[], float],
+) -> Outcome:
+    """What a sender's answer means for the intent: done, tried again at a moment, or parked with the reason.
+
+    `unknowns`: how many of the intent's attempts ended without an answer, this one included.
+    """
+    result, reason, due = sent.result, sent.reason, None
+    if result is Result.RETRYABLE:
+        wait_s = max(patience.backoff_s(attempt, random), sent.retry_after_s or 0.0)
+        due = at + timedelta(seconds=wait_s)
+        if attempt >= patience.attempts:
+            result, reason, due = Result.PARKED, f"attempts_exhausted_after_{reason}", None
+    elif result is Result.UNKNOWN:
+        due = at + timedelta(seconds=patience.unknown_hold_s)
+        if unknowns >= patience.unknowns:
+            result, reason, due = Result.PARKED, f"still_unknown_after_{reason}", None
+    if due is not None and due > intended_at + timedelta(seconds=patience.deadline_s):
+        result, reason, due = Result.PARKED, f"deadline_passed_after_{reason}", None
+    return Outcome(
+        recipient=recipient,
+        result=result,
+        reason=reason,
+        code=sent.code,
+        detail=sent.detail,
+        provider_id=sent.provider_id,
+        due=due,
+    )
+
+
+def patience_for(channel: Channel, base_s: float, unknown_hold_s: float) -> Patience:
+    """SMS and X wait for proof before anything is said twice; a mail is at most repeated once (RFC 1047)."""
+    unknowns = {Channel.EMAIL: 2, Channel.SMS: 4, Channel.X: 4}[channel]
+    return Patience(base_s=base_s, unknown_hold_s=unknown_hold_s, unknowns=unknowns)

@@ -1,0 +1,247 @@
+"""Subscribers: the fold of their events, and the records by which they come, change, leave and are forgotten.
+
+Opting out always wins over what was chosen, and a weaker or later word never lifts a stronger one; what lifts an
+opt-out is named in `fold`. An erased id stays erased: whoever comes back does so under a new one.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.vault import ContactData, Vault
+from schemas import codec, topics
+from schemas.base import Channel, Message, rfc3339
+from schemas.codec import Outgoing, Record, Undecodable
+from schemas.ids import derived
+from schemas.subscriber import (
+    SUBSCRIBER_EVENTS,
+    Bounced,
+    Choices,
+    ChoicesChanged,
+    Complained,
+    Confirmed,
+    Erased,
+    OptOut,
+    Restarted,
+    SealedContact,
+    Stopped,
+    Subscribed,
+    Subscriber,
+    SubscriberEvent,
+    SubscriberKey,
+    SubscriberKind,
+    Unsubscribed,
+)
+
+SOURCE = "/tocsin/operator"
+NOTHING_CHOSEN = Choices(audiences=(), channels=())
+STRENGTH = ("bounced", "stopped", "unsubscribed", "complained")
+"""Of two opt-outs of one channel the stronger is kept, so that START does not undo an unsubscribe, in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What someone who is to be told gave, in clear."""
+
+    kind: SubscriberKind
+    choices: Choices
+    contact: ContactData
+
+
+def fold(subscriber_id: str, subscriber: Subscriber | None, event: Message, at: datetime) -> Subscriber | None:
+    """The subscriber after `event`; None where there is none to change. `at` is the record's append time.
+
+    Restarted lifts `stopped` and nothing else. Confirmed, the proof that the address's owner wants it, lifts
+    `unsubscribed` and `bounced`. A new address lifts the old one's `bounced`. Nothing lifts `complained`.
+    """
+    if isinstance(event, SUBSCRIBER_EVENTS) and (opt_out := _opt_out(event, at)) is not None:
+        return _opted_out(subscriber or _unheard_of(subscriber_id, at), *opt_out)
+    if isinstance(event, Erased):
+        return _erased(subscriber or _unheard_of(subscriber_id, at), at)
+    if subscriber is not None and subscriber.erased:
+        return subscriber
+    match event:
+        case Subscribed():
+            return _told(subscriber or _unheard_of(subscriber_id, at), event, at, kind=event.kind)
+        case ChoicesChanged() if subscriber is not None:
+            return _told(subscriber, event, at, kind=subscriber.kind)
+        case Confirmed() if subscriber is not None:
+            return _lifted(subscriber, set(event.channels), {"unsubscribed", "bounced"}, at)
+        case Restarted() if subscriber is not None:
+            return _lifted(subscriber, {event.channel}, {"stopped"}, at)
+        case _:
+            return subscriber
+
+
+def _unheard_of(subscriber_id: str, at: datetime) -> Subscriber:
+    """An opt-out is kept even of someone who is not known yet: it holds once they are."""
+    return Subscriber(id=subscriber_id, kind=SubscriberKind.PERSON, choices=NOTHING_CHOSEN, at=at)
+
+
+def _opt_out(event: Message, at: datetime) -> tuple[Channel, OptOut] | None:
+    match event:
+        case Unsubscribed():
+            return event.channel, OptOut(reason="unsubscribed", since=at)
+        case Bounced():
+            return event.channel, OptOut(reason="bounced", since=at)
+        case Complained():
+            return event.channel, OptOut(reason="complained", since=at)
+        case Stopped():
+            return event.channel, OptOut(reason="stopped", since=at)
+        case _:
+            return None
+
+
+def _opted_out(subscriber: Subscriber, channel: Channel, opt_out: OptOut) -> Subscriber:
+    held = subscriber.opted_out.get(channel)
+    # The strongest word, and of equal ones the first.
+    kept = (
+        opt_out if held is None else max(held, opt_out, key=lambda o: (STRENGTH.index(o.reason), -o.since.timestamp()))
+    )
+    return subscriber.model_copy(
+        update={"opted_out": {**subscriber.opted_out, channel: kept}, "at": max(subscriber.at, opt_out.since)}
+    )
+
+
+def _lifted(subscriber: Subscriber, channels: set[Channel], reasons: set[str], at: datetime) -> Subscriber:
+    kept = {
+        channel: opt_out
+        for channel, opt_out in subscriber.opted_out.items()
+        if channel not in channels or opt_out.reason not in reasons
+    }
+    return subscriber.model_copy(update={"opted_out": kept, "at": max(subscriber.at, at)})
+
+
+def _told(subscriber: Subscriber, said: Subscribed | ChoicesChanged, at: datetime, kind: SubscriberKind) -> Subscriber:
+    tokens = subscriber.address_tokens if said.address_tokens is None else said.address_tokens
+    moved = {c for c, token in tokens.items() if subscriber.address_tokens.get(c, token) != token}
+    mended = _lifted(subscriber, moved, {"bounced"}, at)
+    return mended.model_copy(
+        update={
+            "kind": kind,
+            "choices": said.choices,
+            "contact": said.contact or subscriber.contact,
+            "address_tokens": tokens,
+        }
+    )
+
+
+def _erased(subscriber: Subscriber, at: datetime) -> Subscriber:
+    """What is left: that there was someone, and the keyed hashes by which they are not told again by accident."""
+    return Subscriber(
+        id=subscriber.id,
+        kind=subscriber.kind,
+        choices=NOTHING_CHOSEN,
+        address_tokens=subscriber.address_tokens,
+        opted_out=subscriber.opted_out,
+        erased=True,
+        at=max(subscriber.at, at),
+    )
+
+
+@dataclass(slots=True)
+class Roster:
+    """Everyone, as the fold of `subscriber.events` and `subscriber.keys`. Mutable, since it is large."""
+
+    subscribers: dict[str, Subscriber] = field(default_factory=dict)
+    keys: dict[str, SubscriberKey] = field(default_factory=dict)
+    by_address: dict[tuple[Channel, str], str] = field(default_factory=dict)
+
+    def read(self, record: Record) -> None:
+        """Takes in one record; what cannot be decoded is the workers' to report."""
+        subscriber_id = (record.key or b"").decode(errors="replace")
+        if record.topic == topics.SUBSCRIBER_KEYS.name and record.value is None:
+            self.keys.pop(subscriber_id, None)
+            return
+        try:
+            event = codec.decode(record)
+        except Undecodable:
+            return
+        if isinstance(event.data, SubscriberKey):
+            self.keys[subscriber_id] = event.data
+        else:
+            self.apply(subscriber_id, event.data, record.timestamp)
+
+    def apply(self, subscriber_id: str, event: Message, at: datetime) -> None:
+        """Takes in one event."""
+        before = self.subscribers.get(subscriber_id)
+        after = fold(subscriber_id, before, event, at)
+        if after is None:
+            return
+        for address in (before.address_tokens if before else {}).items():
+            if self.by_address.get(address) == subscriber_id:
+                del self.by_address[address]
+        self.by_address |= dict.fromkeys(after.address_tokens.items(), subscriber_id)
+        self.subscribers[subscriber_id] = after
+
+    def contact(self, vault: Vault, subscriber_id: str) -> ContactData | None:
+        """Their contact data in clear; None once they are erased. Raises vault.Unreadable."""
+        subscriber, key = self.subscribers.get(subscriber_id), self.keys.get(subscriber_id)
+        if subscriber is None or subscriber.contact is None or key is None:
+            return None
+        return vault.unseal(subscriber_id, vault.unwrap(subscriber_id, key), subscriber.contact)
+
+
+def new_id() -> str:
+    """A random id of 128 bits: it says nothing about anyone."""
+    return secrets.token_hex(16)
+
+
+def address_tokens(vault: Vault, contact: ContactData) -> dict[Channel, str]:
+    """The tokens of every address that `contact` holds."""
+    return {c: vault.address_token(c, address) for c in Channel if (address := contact.address(c)) is not None}
+
+
+def subscribe(
+    vault: Vault, row: Registration, subscriber_id: str, at: datetime, source: str = SOURCE
+) -> tuple[Outgoing, Outgoing]:
+    """The key record and the event of a new subscriber. The key must be acknowledged before the event is written."""
+    key = vault.new_key()
+    event = Subscribed(
+        kind=row.kind,
+        choices=row.choices,
+        contact=vault.seal(subscriber_id, key, row.contact),
+        address_tokens=address_tokens(vault, row.contact),
+    )
+    return key_record(vault, subscriber_id, key, at, source), event_record(subscriber_id, event, at, source)
+
+
+def change(
+    vault: Vault, roster: Roster, subscriber_id: str, row: Registration, at: datetime, source: str = SOURCE
+) -> Outgoing | None:
+    """The event that makes a known subscriber's choices and contact data those of `row`; None if they are already.
+
+    The key stays the same: records sealed before must still open. Raises KeyError for an unknown or erased id.
+    """
+    before, wrapped = roster.subscribers[subscriber_id], roster.keys[subscriber_id]
+    same_contact = roster.contact(vault, subscriber_id) == row.contact
+    if same_contact and before.choices == row.choices:
+        return None
+    sealed: SealedContact | None = None
+    if not same_contact:
+        sealed = vault.seal(subscriber_id, vault.unwrap(subscriber_id, wrapped), row.contact)
+    event = ChoicesChanged(
+        choices=row.choices,
+        contact=sealed,
+        address_tokens=address_tokens(vault, row.contact) if sealed else None,
+    )
+    return event_record(subscriber_id, event, at, source)
+
+
+def erase(subscriber_id: str, at: datetime, source: str = SOURCE) -> tuple[Outgoing, Outgoing]:
+    """The event and then the key's tombstone, in this order: whoever is told to forget must not meet a live event."""
+    tombstone = Outgoing(topics.SUBSCRIBER_KEYS.name, subscriber_id.encode(), None)
+    return event_record(subscriber_id, Erased(), at, source), tombstone
+
+
+def key_record(vault: Vault, subscriber_id: str, key: bytes, at: datetime, source: str = SOURCE) -> Outgoing:
+    """The subscriber's key, wrapped, as a record."""
+    wrapped = vault.wrap(subscriber_id, key)
+    name = derived("subscriber.key", subscriber_id, wrapped.nonce)
+    return codec.encode(topics.SUBSCRIBER_KEYS, wrapped, id=name, source=source, subject=subscriber_id, time=at)
+
+
+def event_record(subscriber_id: str, event: SubscriberEvent, at: datetime, source: str = SOURCE) -> Outgoing:
+    """A subscriber's event as a record; the same event at the same moment has the same id."""
+    name = derived("subscriber.event", subscriber_id, event.TYPE, rfc3339(at), event.model_dump_json())
+    return codec.encode(topics.SUBSCRIBER_EVENTS_TOPIC, event, id=name, source=source, subject=subscriber_id, time=at)
