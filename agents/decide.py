@@ -1,43 +1,293 @@
 """The decide room: journal what comes in with what follows from it, then emit the notices, then acknowledge.
 
 A partition's incidents are a fold of its journal. The last entry's notices may not have been emitted when an earlier
-worker died between journal and acknowledgement, so that they are emitted again when the partition is taken over,
-unless the entry's input is known to be acknowledged.
+worker died between journal and acknowledgement, so they are emitted again when a partition is taken over; deliver
+knows by id what it has told already.
 """
 
 import asyncio
-import heapq
+import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 import faust
-from aiokafka import TopicPartition
 
 from agents.app import die, make_app, ready
+from agents.clockwork import SOURCE, Clockwork
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.follow import Follower
 from agents.lanes import serve
 from pipeline import clock, failpoints
+from pipeline import policy as policies
 from pipeline.broker import connect
-from pipeline.decide.incident import Decided, decide_on, evolve, notices_of
+from pipeline.decide.incident import decide, evolve, notices_of
 from pipeline.decide.state import IncidentState
-from pipeline.policy import Policy, compile_policy
+from pipeline.policy import Policy
 from pipeline.settings import Settings
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Message
 from schemas.codec import Event, Record, Undecodable
-from schemas.command import Wake
 from schemas.ids import derived
-from schemas.journal import JournaledInput, JournalEntry, VirtualClock, WakeScheduled
+from schemas.journal import JournaledInput, JournalEntry, VirtualClock
+from schemas.notice import Notice
 from schemas.policy import PolicyPublished
 
 ROOM = "decide"
-TICK_S = 0.1
 
 log = logging.getLogger("tocsin.decide")
-"""placeholder"""
+
+
+@dataclass
+class Desk:
+    """One partition's incidents, and its last journal entry with the state before it."""
+
+    partition: int
+    incidents: dict[str, IncidentState] = field(default_factory=dict)
+    last: tuple[IncidentState, JournalEntry, str | None] | None = None
+    next_offset: int = 0
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def state(self, incident: str) -> IncidentState:
+        """Where an incident stands; a fresh state for one that nobody has heard of."""
+        return self.incidents.get(incident) or IncidentState(incident)
+
+    def apply(self, entry: JournalEntry, offset: int, parent: str | None) -> bool:
+        """Folds an entry; False if the incident has moved on already (the first of a number counts)."""
+        before = self.state(entry.incident)
+        self.next_offset = max(self.next_offset, offset + 1)
+        if entry.seq != before.seq + 1:
+            return False
+        self.incidents[entry.incident] = evolve(before, entry)
+        self.last = (before, entry, parent)
+        return True
+
+
+class Decide:
+    """Wires the room together; one per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._vault = Vault.open(settings)
+        self._desks: dict[int, Desk] = {}
+        self._policies: dict[str, PolicyPublished] = {}
+        self._current: str | None = None
+        self._policy_known = asyncio.Event()
+        self._started = asyncio.Event()
+        self._announced = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.app = make_app(settings, ROOM)
+        self.app.on_partitions_assigned.connect(self._assigned)
+        self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.task(self._start)
+        source = self.app.topic(
+            topics.INCIDENT_EVENTS.name, topics.INCIDENT_COMMANDS.name, key_serializer="raw", value_serializer="raw"
+        )
+        self.app.agent(source, name="decide", concurrency=1)(self._work)
+
+    async def _work(self, stream: Any) -> None:
+        await self._started.wait()
+        await serve(stream, self._handle)
+
+    async def _start(self) -> None:
+        try:
+            self._emitter = Emitter(await connect.producer(self._settings), ROOM)
+            self._dead = DeadLetters(self._emitter, self._vault, ROOM)
+            self._clockwork = Clockwork(self._emitter, clock.now)
+            self._journal = Follower(self._settings, [topics.INCIDENT_JOURNAL], self._journaled)
+            self._policy_topic = Follower(self._settings, [topics.POLICIES], self._policy_published)
+            await self._journal.start()
+            await self._policy_topic.start()
+            await self._policy_topic.assign(range(self._settings.partitions))
+            self._started.set()
+            self._background(self._clockwork.run(self._awaited))
+        except Exception as error:
+            die(error)
+
+    # --- folds
+
+    def _journaled(self, record: Record) -> None:
+        desk = self._desks.get(record.partition)
+        if desk is None:
+            return
+        try:
+            event = codec.decode(record, JournalEntry)
+        except Undecodable as error:
+            log.error("the journal holds a record that cannot be read: %s-%d@%d: %s",
+                      record.topic, record.partition, record.offset, error)  # fmt: skip
+            return
+        if desk.apply(event.data, record.offset, event.extensions.get("traceparent")):
+            self._clockwork.note(record.partition, event.data)
+
+    def _policy_published(self, record: Record) -> None:
+        try:
+            published = codec.decode(record, PolicyPublished).data
+        except Undecodable as error:
+            log.error("a policy was published that cannot be read, the last good one stays: %s", error)
+            return
+        self._policies[published.hash] = published
+        self._current = published.hash
+        self._policy_known.set()
+
+    async def _policy(self, digest: str | None = None) -> Policy:
+        """The policy in force, or the one that a recorded decision was made under. Without any, nothing is decided."""
+        if not self._policy_known.is_set():
+            log.warning("no policy is published: inputs wait; publish one with `tocsin policy publish`")
+        await self._policy_known.wait()
+        return policies.compile(self._policies[digest or self._current or ""])
+
+    # --- partitions
+
+    async def _assigned(self, _app: faust.App, assigned: Iterable[Any], **_: Any) -> None:
+        self._background(self._own({tp.partition for tp in assigned if tp.topic == topics.INCIDENT_EVENTS.name}))
+
+    async def _revoked(self, _app: faust.App, revoked: Iterable[Any], **_: Any) -> None:
+        for tp in revoked:
+            self._desks.pop(tp.partition, None)
+            self._clockwork.forget(tp.partition)
+
+    async def _own(self, partitions: set[int]) -> None:
+        await self._started.wait()
+        self._desks = {partition: Desk(partition) for partition in partitions}
+        await self._journal.assign(())
+        await self._journal.assign(partitions)
+        for desk in list(self._desks.values()):
+            await self._journal.caught_up(desk.partition)
+            if desk.last is not None:
+                before, entry, parent = desk.last
+                await self._emit(notices_of(before, entry, await self._policy(entry.policy)), entry, parent)
+            desk.opened.set()
+        if not self._announced:
+            self._announced = True
+            log.info("decide is ready with %d partitions", len(partitions))
+            ready(self._settings, ROOM)
+
+    def _awaited(self, partition: int, incident: str, wake_id: str) -> bool:
+        desk = self._desks.get(partition)
+        return desk is not None and desk.state(incident).entry_of(SOURCE, wake_id) is None
+
+    # --- the way of an input
+
+    async def _handle(self, record: Record) -> bool:
+        try:
+            event = codec.decode_input(record)
+            given = _journaled_input(event, record, self._settings.sandbox)
+        except Undecodable as error:
+            await self._dead.bury(record, error)
+            return True
+        desk = self._desks.get(record.partition)
+        if desk is None:
+            return False
+        await desk.opened.wait()
+        async with desk.busy:  # events and commands of one incident, one after another
+            return await self._decide(desk, record, event, given)
+
+    async def _decide(self, desk: Desk, record: Record, event: Event[Message], given: JournaledInput) -> bool:
+        incident, parent = event.subject or "", event.extensions.get("traceparent")
+        policy = await self._policy()
+        while self._desks.get(desk.partition) is desk:
+            before = desk.state(incident)
+            if before.entry_of(given.source, given.id) is not None:
+                return True
+            try:
+                decided = decide(before, given, policy)
+            except Exception as error:
+                log.exception("an input of %s cannot be decided on", incident)
+                await self._dead.bury(record, Undecodable("undecidable", f"{type(error).__name__}: {error}"))
+                return True
+            written = await self._emitter.write(
+                topics.INCIDENT_JOURNAL,
+                decided.entry,
+                id=derived("journal", incident, decided.entry.seq),
+                subject=incident,
+                time=decided.entry.at,
+                parent=parent,
+            )
+            failpoints.hit("decide.after_journal")
+            if written.offset == desk.next_offset and desk.apply(decided.entry, written.offset, parent):
+                self._clockwork.note(desk.partition, decided.entry)
+            elif desk.state(incident).entry_of(given.source, given.id) is None:
+                # someone else wrote to this journal: fold what they wrote, then see whether ours was the first
+                await self._journal.caught_up(desk.partition)
+                if desk.state(incident).entry_of(given.source, given.id) is None:
+                    continue
+            await self._emit(decided.notices, decided.entry, parent)
+            return True
+        return False
+
+    async def _emit(self, notices: tuple[Notice, ...], entry: JournalEntry, parent: str | None) -> None:
+        """Renderings first, each once; then the notices, one copy to every partition."""
+        renderings = {r.sha256: r for notice in notices for r in notice.renderings}.values()
+        await asyncio.gather(
+            *(
+                self._emitter.write(
+                    topics.RENDERINGS, r, id=r.sha256, subject=entry.incident, key=r.sha256, parent=parent
+                )
+                for r in renderings
+            )
+        )
+        await asyncio.gather(
+            *(
+                self._emitter.write(
+                    topics.notices(notice.lane),
+                    notice,
+                    id=notice.notice_id,
+                    subject=entry.incident,
+                    time=entry.at,
+                    partition=partition,
+                    parent=parent,
+                )
+                for notice in notices
+                for partition in range(self._settings.partitions)
+            )
+        )
+
+    def _background(self, work: Any) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                die(error)
+
+        task = asyncio.create_task(guarded())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _journaled_input(event: Event[Message], record: Record, sandbox: bool) -> JournaledInput:
+    """The input as it goes into the journal. Raises Undecodable for a virtual clock outside sandbox mode."""
+    virtual = None
+    if "virtualtime" in event.extensions:
+        if not sandbox:
+            raise Undecodable(
+                "virtual_clock_refused", "virtualtime is accepted in sandbox mode only (TOCSIN_SANDBOX=1)"
+            )
+        try:
+            virtual = VirtualClock.model_validate(
+                {"time": event.extensions["virtualtime"], "speed": event.extensions.get("virtualspeed", "1")}
+            )
+        except ValueError as error:
+            raise Undecodable("invalid_field", f"virtualtime, virtualspeed: {error}") from None
+    return JournaledInput(
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        appended_at=record.timestamp,
+        occurred_at=event.time,
+        virtual=virtual,
+        data=json.loads(event.data.model_dump_json(exclude_none=True)),
+    )
+
+
+def build(settings: Settings) -> faust.App:
+    """The room's Faust app, wired."""
+    return Decide(settings).app

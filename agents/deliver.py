@@ -25,6 +25,7 @@ from pipeline.settings import Settings
 from pipeline.vault import Vault
 from schemas import topics
 from schemas.base import Channel, Lane
+from schemas.codec import Record
 from schemas.ids import derived
 
 ROOM = "deliver"
@@ -54,11 +55,23 @@ class Deliver:
     def _agents(self) -> None:
         """One stream for each topic: a lane never waits for the other, nor a channel for another."""
         for lane in Lane:
-            self._agent(topics.notices(lane), lambda record: self._fan_out.handle(record))
+            self._agent(topics.notices(lane), self._notice)
             for channel in Channel:
-                self._agent(topics.deliveries(channel, lane), lambda record: self._post.handle(record))
-        self._agent(topics.PROVIDER_RECEIPTS, lambda record: self._receiving.receipt(record))
-        self._agent(topics.SUBSCRIBER_EVENTS_TOPIC, lambda record: self._receiving.subscriber(record))
+                self._agent(topics.deliveries(channel, lane), self._batch)
+        self._agent(topics.PROVIDER_RECEIPTS, self._receipt)
+        self._agent(topics.SUBSCRIBER_EVENTS_TOPIC, self._subscriber)
+
+    async def _notice(self, record: Record) -> bool:
+        return await self._fan_out.handle(record)
+
+    async def _batch(self, record: Record) -> bool:
+        return await self._post.handle(record)
+
+    async def _receipt(self, record: Record) -> bool:
+        return await self._receiving.receipt(record)
+
+    async def _subscriber(self, record: Record) -> bool:
+        return await self._receiving.subscriber(record)
 
     def _agent(self, topic: topics.Topic, handle: Handle) -> None:
         async def work(stream: Any) -> None:

@@ -1,4 +1,4 @@
-"""How a room writes: one encoded record, awaited until the broker has it. A refused record is an error, never a log line."""
+"""How a room writes: one record, awaited until the broker has it. A refused one is an error, never a log line."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ class Emitter:
         topic: Topic,
         data: Message,
         *,
-        id: str,  # noqa: A002 - CloudEvents names it so
+        id: str,
         subject: str | None = None,
         key: str | None = None,
         partition: int | None = None,

@@ -79,7 +79,7 @@ class Follower:
         for tp, end in ends.items():
             if end < self._next.get(tp, 0):
                 log.error(
-                    "the broker lost records: %s-%d ends at %d, but %d were folded; what was lost is not forgotten here",
+                    "the broker lost records: %s-%d ends at %d, but %d were folded; what was folded stays known here",
                     tp.topic, tp.partition, end, self._next[tp],
                 )  # fmt: skip
         while not all(self._reached(tp, end) for tp, end in ends.items()):

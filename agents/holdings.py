@@ -43,7 +43,7 @@ class Holding:
             self.keys.pop((record.key or b"").decode(), None)
             return
         try:
-            event = codec.decode(record)
+            event = codec.decode(record, Message)
         except Undecodable:
             return  # the agent of that topic has seen, or will see, to its dead letter
         data = event.data

@@ -36,7 +36,7 @@ async def _work(lane: "asyncio.Queue[Any]", handle: Handle) -> None:
             done = await handle(record_of(event))
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not be acknowledged
+        except BaseException as error:
             die(error)
         if done:
             event.ack()

@@ -28,7 +28,7 @@ class Receiving:
     async def receipt(self, record: Record) -> bool:
         """Puts a receipt on record, or acts on a keyword if the address is one of this partition's."""
         try:
-            event = codec.decode(record)
+            event = codec.decode(record, Message)
         except Undecodable as error:
             await self._dead.bury(record, error)
             return True
@@ -54,7 +54,9 @@ class Receiving:
         await self._holdings.opt_outs_reached(record.partition)
         subscriber = holding.subscribers.get(event.subject or "")
         if subscriber is None and isinstance(event.data, SUBSCRIBER_EVENTS):
-            await self._dead.bury(record, Undecodable("unknown_subscriber", "nobody was subscribed under this id before"))
+            await self._dead.bury(
+                record, Undecodable("unknown_subscriber", "nobody was subscribed under this id before")
+            )
         elif subscriber is not None:
             await self._emitter.write(
                 topics.SUBSCRIBERS,
@@ -113,7 +115,7 @@ class Receiving:
                 time=heard.at,
             )
 
-    async def _write(self, holding: Holding, record: Message, id: str, subject: str) -> None:  # noqa: A002 - see Emitter
+    async def _write(self, holding: Holding, record: Message, id: str, subject: str) -> None:
         await self._emitter.write(
             topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition
         )

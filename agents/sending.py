@@ -22,7 +22,7 @@ from pipeline.clock import Clock
 from pipeline.deliver.admit import Send, Skip, Suppress, Verdict, admit
 from pipeline.deliver.ledger import Told
 from pipeline.deliver.retry import Patience, outcome_of
-from pipeline.vault import Vault
+from pipeline.vault import Unreadable, Vault
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
@@ -313,10 +313,10 @@ class Post:
         named = [f"{outcome.recipient}={outcome.result}" for outcome in ended.outcomes]
         await self._record(work, ended, derived("ended", attempt or work.batch.batch_id, work.batch.attempt, *named))
 
-    async def _record(self, work: "_Batch", record: Message, id: str) -> None:  # noqa: A002 - CloudEvents names it so
+    async def _record(self, work: "_Batch", record: Message, id: str) -> None:
         await self._write(work.holding, work.batch.incident, record, id, work.parent)
 
-    async def _write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None) -> None:  # noqa: A002
+    async def _write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None) -> None:
         await self._emitter.write(
             topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition, parent=parent
         )
@@ -327,8 +327,12 @@ class Post:
         subscriber, key = holding.subscribers.get(subscriber_id), holding.keys.get(subscriber_id)
         if subscriber is None or subscriber.contact is None or key is None:
             return None
-        contact = self._vault.unseal(subscriber_id, self._vault.unwrap(subscriber_id, key), subscriber.contact)
-        address = {Channel.EMAIL: contact.email, Channel.SMS: contact.phone, Channel.X: contact.handle}[batch.channel]
+        try:
+            contact = self._vault.unseal(subscriber_id, self._vault.unwrap(subscriber_id, key), subscriber.contact)
+        except Unreadable as error:
+            log.error("the contact of %s cannot be read: %s", subscriber_id, error)
+            return None
+        address = contact.address(batch.channel)
         if address is None:
             return None
         return Recipient(

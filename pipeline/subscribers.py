@@ -8,9 +8,11 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import TypeAdapter, ValidationError
+
 from pipeline.vault import ContactData, Vault
 from schemas import codec, topics
-from schemas.base import Channel, Message, rfc3339
+from schemas.base import Channel, Id, Message, rfc3339
 from schemas.codec import Outgoing, Record, Undecodable
 from schemas.ids import derived
 from schemas.subscriber import (
@@ -34,6 +36,7 @@ from schemas.subscriber import (
 )
 
 SOURCE = "/tocsin/operator"
+_ID: TypeAdapter[str] = TypeAdapter(Id)
 NOTHING_CHOSEN = Choices(audiences=(), channels=())
 STRENGTH = ("bounced", "stopped", "unsubscribed", "complained")
 """Of two opt-outs of one channel the stronger is kept, so that START does not undo an unsubscribe, in any order."""
@@ -54,6 +57,8 @@ def fold(subscriber_id: str, subscriber: Subscriber | None, event: Message, at: 
     Restarted lifts `stopped` and nothing else. Confirmed, the proof that the address's owner wants it, lifts
     `unsubscribed` and `bounced`. A new address lifts the old one's `bounced`. Nothing lifts `complained`.
     """
+    if subscriber is None and not valid_id(subscriber_id):
+        return None  # nobody can be called that, and a fold must not fail
     if isinstance(event, SUBSCRIBER_EVENTS) and (opt_out := _opt_out(event, at)) is not None:
         return _opted_out(subscriber or _unheard_of(subscriber_id, at), *opt_out)
     if isinstance(event, Erased):
@@ -154,7 +159,7 @@ class Roster:
             self.keys.pop(subscriber_id, None)
             return
         try:
-            event = codec.decode(record)
+            event: codec.Event[Message] = codec.decode(record)
         except Undecodable:
             return
         if isinstance(event.data, SubscriberKey):
@@ -174,12 +179,28 @@ class Roster:
         self.by_address |= dict.fromkeys(after.address_tokens.items(), subscriber_id)
         self.subscribers[subscriber_id] = after
 
+    def registration(self, vault: Vault, subscriber_id: str) -> Registration | None:
+        """What they gave, in clear; None for someone unknown or erased. Raises vault.Unreadable."""
+        subscriber, contact = self.subscribers.get(subscriber_id), self.contact(vault, subscriber_id)
+        if subscriber is None or contact is None:
+            return None
+        return Registration(subscriber.kind, subscriber.choices, contact)
+
     def contact(self, vault: Vault, subscriber_id: str) -> ContactData | None:
         """Their contact data in clear; None once they are erased. Raises vault.Unreadable."""
         subscriber, key = self.subscribers.get(subscriber_id), self.keys.get(subscriber_id)
         if subscriber is None or subscriber.contact is None or key is None:
             return None
         return vault.unseal(subscriber_id, vault.unwrap(subscriber_id, key), subscriber.contact)
+
+
+def valid_id(text: str) -> bool:
+    """Whether `text` may name a subscriber."""
+    try:
+        _ID.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def new_id() -> str:
@@ -196,6 +217,12 @@ def subscribe(
     vault: Vault, row: Registration, subscriber_id: str, at: datetime, source: str = SOURCE
 ) -> tuple[Outgoing, Outgoing]:
     """The key record and the event of a new subscriber. The key must be acknowledged before the event is written."""
+    key, event = subscribed(vault, row, subscriber_id)
+    return key_record(subscriber_id, key, at, source), event_record(subscriber_id, event, at, source)
+
+
+def subscribed(vault: Vault, row: Registration, subscriber_id: str) -> tuple[SubscriberKey, Subscribed]:
+    """A fresh key for a new subscriber, wrapped, and their first event, sealed under it."""
     key = vault.new_key()
     event = Subscribed(
         kind=row.kind,
@@ -203,15 +230,13 @@ def subscribe(
         contact=vault.seal(subscriber_id, key, row.contact),
         address_tokens=address_tokens(vault, row.contact),
     )
-    return key_record(vault, subscriber_id, key, at, source), event_record(subscriber_id, event, at, source)
+    return vault.wrap(subscriber_id, key), event
 
 
-def change(
-    vault: Vault, roster: Roster, subscriber_id: str, row: Registration, at: datetime, source: str = SOURCE
-) -> Outgoing | None:
+def changed(vault: Vault, roster: Roster, subscriber_id: str, row: Registration) -> ChoicesChanged | None:
     """The event that makes a known subscriber's choices and contact data those of `row`; None if they are already.
 
-    The key stays the same: records sealed before must still open. Raises KeyError for an unknown or erased id.
+    The key stays the same: what was sealed before must still open. Raises KeyError for an unknown or erased id.
     """
     before, wrapped = roster.subscribers[subscriber_id], roster.keys[subscriber_id]
     same_contact = roster.contact(vault, subscriber_id) == row.contact
@@ -220,25 +245,19 @@ def change(
     sealed: SealedContact | None = None
     if not same_contact:
         sealed = vault.seal(subscriber_id, vault.unwrap(subscriber_id, wrapped), row.contact)
-    event = ChoicesChanged(
+    return ChoicesChanged(
         choices=row.choices,
         contact=sealed,
         address_tokens=address_tokens(vault, row.contact) if sealed else None,
     )
-    return event_record(subscriber_id, event, at, source)
 
 
-def erase(subscriber_id: str, at: datetime, source: str = SOURCE) -> tuple[Outgoing, Outgoing]:
-    """The event and then the key's tombstone, in this order: whoever is told to forget must not meet a live event."""
-    tombstone = Outgoing(topics.SUBSCRIBER_KEYS.name, subscriber_id.encode(), None)
-    return event_record(subscriber_id, Erased(), at, source), tombstone
-
-
-def key_record(vault: Vault, subscriber_id: str, key: bytes, at: datetime, source: str = SOURCE) -> Outgoing:
-    """The subscriber's key, wrapped, as a record."""
-    wrapped = vault.wrap(subscriber_id, key)
-    name = derived("subscriber.key", subscriber_id, wrapped.nonce)
-    return codec.encode(topics.SUBSCRIBER_KEYS, wrapped, id=name, source=source, subject=subscriber_id, time=at)
+def key_record(subscriber_id: str, key: SubscriberKey | None, at: datetime, source: str = SOURCE) -> Outgoing:
+    """The subscriber's wrapped key as a record; None is its tombstone, written only after the erasing event."""
+    if key is None:
+        return Outgoing(topics.SUBSCRIBER_KEYS.name, subscriber_id.encode(), None)
+    name = derived("subscriber.key", subscriber_id, key.nonce)
+    return codec.encode(topics.SUBSCRIBER_KEYS, key, id=name, source=source, subject=subscriber_id, time=at)
 
 
 def event_record(subscriber_id: str, event: SubscriberEvent, at: datetime, source: str = SOURCE) -> Outgoing:

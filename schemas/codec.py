@@ -67,7 +67,7 @@ class Event(Generic[M]):
 
 
 class Undecodable(Exception):
-    """A record that is no message of ours. `reason` is a stable word, `detail` a sentence for the person who can act."""
+    """A record that is no message of ours. `reason` is a stable word, `detail` a sentence for whoever can act."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -79,7 +79,7 @@ def encode(
     topic: topics.Topic,
     data: Message,
     *,
-    id: str,  # noqa: A002 - CloudEvents names it so
+    id: str,
     source: str,
     subject: str | None = None,
     key: str | None = None,

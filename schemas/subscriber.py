@@ -138,8 +138,8 @@ class Subscriber(Message):
     kind: SubscriberKind
     choices: Choices
     contact: SealedContact | None = None
-    address_tokens: dict[Channel, Base64Url] = {}
-    opted_out: dict[Channel, OptOut] = {}
+    address_tokens: dict[Channel, Base64Url] = Field(default_factory=dict)
+    opted_out: dict[Channel, OptOut] = Field(default_factory=dict)
     erased: bool = False
     at: Instant
 

@@ -1,5 +1,6 @@
 """How everything that is no Faust app speaks to the broker: addresses, credentials, producing, reading to the end."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError
 from aiokafka.partitioner import murmur2
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import ConsumerRecord, RecordMetadata
 
 from pipeline.broker import runfile
@@ -159,6 +161,8 @@ async def open_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         max_partition_fetch_bytes=MAX_REQUEST_BYTES,
     )
     await _started(made, settings)
+    # A consumer stopped before its own tasks have had a turn raises CancelledError instead of stopping.
+    await asyncio.sleep(0)
     try:
         yield made
     finally:
@@ -185,8 +189,12 @@ async def send(producer: AIOKafkaProducer, outgoing: codec.Outgoing) -> RecordMe
     """Writes one record and returns once the broker has acknowledged it.
 
     Raises BrokerUnreachable when nobody answered in time (the record may or may not be there), BrokerError when it was
-    refused; the client's own error is the cause.
+    refused; the client's own error is the cause. After a refusal by the broker the producer is to be closed: its
+    sequence has a gap that the broker does not forgive. Oversized records are refused here, before they cause one.
     """
+    size, limit = size_of(outgoing), _limit(outgoing.topic)
+    if size > limit:
+        raise BrokerError(f"a record of {size} bytes is too large for {outgoing.topic}, which takes {limit}")
     try:
         return await producer.send_and_wait(
             outgoing.topic,
@@ -199,6 +207,15 @@ async def send(producer: AIOKafkaProducer, outgoing: codec.Outgoing) -> RecordMe
         raise BrokerUnreachable(f"no acknowledgement for a record on {outgoing.topic}: {error}") from error
     except (KafkaError, ValueError) as error:
         raise BrokerError(f"the broker refused a record on {outgoing.topic}: {error!r}") from error
+
+
+def size_of(outgoing: codec.Outgoing) -> int:
+    """Bytes of the record alone in a batch, as the broker measures it against max.message.bytes; never too few."""
+    return int(DefaultRecordBatchBuilder.estimate_size_in_bytes(outgoing.key, outgoing.value, list(outgoing.headers)))
+
+
+def _limit(topic: str) -> int:
+    return topics.BY_NAME[topic].max_message_bytes if topic in topics.BY_NAME else MAX_REQUEST_BYTES
 
 
 async def read_all(

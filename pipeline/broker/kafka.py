@@ -19,7 +19,7 @@ JAVA = 17
 FIX = "apt-get install openjdk-17-jre-headless maven"
 POM = REPOSITORY / "deploy" / "kafka" / "pom.xml"
 JARS = REPOSITORY / "build" / "kafka" / "libs"
-HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN")
+HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
 MAVEN_TIMEOUT_S = 600
 NODE = "1"
 CLUSTER = "dG9jc2luLXRvY3Npbi10bw"
@@ -45,10 +45,22 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+# After a kill -9 the broker registers again only when its earlier session has ended; by default that takes 9 s.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 # Small, for a small heap.
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
 num.io.threads=4
+"""
+
+LOGGING = """\
+rootLogger.level=WARN
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %c{1}: %m%n%ex
 """
 
 
@@ -68,12 +80,14 @@ class ApacheKafka(BrokerProcess):
         properties = self.store / "server.properties"
         logs = self.store / "logs"
         properties.write_text(PROPERTIES.format(node=NODE, port=port, controller=controller, logs=logs))
+        (self.store / "log4j2.properties").write_text(LOGGING)
         if not (logs / "meta.properties").exists():
             self._format(properties)
         return [*self._java(), "kafka.Kafka", str(properties)]
 
     def _java(self, *options: str) -> list[str]:
-        return [java(), *HEAP, *options, "-cp", f"{self.jars}/*"]
+        logging = f"-Dlog4j2.configurationFile={self.store / 'log4j2.properties'}"
+        return [java(), *HEAP, logging, *options, "-cp", f"{self.jars}/*"]
 
     def _format(self, properties: Path) -> None:
         tool = [*self._java("-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool"]

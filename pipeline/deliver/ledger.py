@@ -185,4 +185,3 @@ def _is_news(before: Work, work: Work) -> bool:
 
 def _told(record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded) -> Told:
     return Told(record.incident, record.seq, record.channel)
-

@@ -1,4 +1,4 @@
-"""When something is tried again, and when it is given up: back-off with full jitter, bounded by attempts and by time."""
+"""When something is tried again, and when given up: back-off with full jitter, bounded by attempts and time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,0 +1,119 @@
+"""What every channel offers, and what passes in and out of it.
+
+A sender never decides whether somebody is told: it is given recipients who are to be told, and says what happened, in
+our own named results. It raises nothing for a provider's trouble; a cancelled call closes its connection first.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from schemas.base import Channel
+from schemas.delivery import Result
+from schemas.rendering import Content
+
+MAX_DETAIL: Final = 500
+"""Characters of a provider's text that are kept."""
+
+Mapped = tuple[Result, str]
+"""A result and the reason that is ours."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One person, or account, that is to be told. `partition` goes into callbacks and return paths."""
+
+    subscriber: str
+    intent_id: str
+    partition: int
+    address: str
+    name: str | None = None
+    unsubscribe_url: str | None = None
+    first_intent_id: str | None = None
+    """The incident's first mail to this recipient, which later ones answer to."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What is to be said. `attempt` counts from 1; `at` is the moment of this attempt."""
+
+    incident: str
+    notice_id: str
+    attempt: int
+    at: datetime
+    content: Content
+    rendering_sha256: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of it for one recipient. `code` and `detail` are the provider's, without addresses."""
+
+    result: Result
+    reason: str
+    code: str | None = None
+    detail: str | None = None
+    provider_id: str | None = None
+    retry_after_s: float | None = None
+    opt_out: bool = False
+
+
+class Sender(Protocol):
+    """A channel. One instance serves all windows of a process."""
+
+    channel: Channel
+    max_window: int
+
+    async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
+        """Tells each recipient, and says what happened, one answer each, in their order."""
+        ...
+
+    async def reconcile(self, envelope: Envelope, recipient: Recipient) -> Sent:
+        """After an `unknown`: what really happened.
+
+        ACCEPTED: it was, or now is, with the provider. RETRYABLE: it was not, or may be sent again. UNKNOWN: it cannot
+        be told yet. PERMANENT, PARKED: it must not be tried again. Called after a hold, once per unknown attempt; how
+        many of them are borne is the caller's choice.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Gives back connections. The sender is not used afterwards."""
+        ...
+
+
+def lookup(table: Mapping[str, Mapped], keys: Iterable[str]) -> Mapped:
+    """The entry of the first of `keys`, most specific first, that `table` has. The last one must be there."""
+    key = ""
+    for key in keys:
+        if key in table:
+            return table[key]
+    raise KeyError(key)
+
+
+_ADDRESS: Final = re.compile(r"[^\s<>@:;,()\"']+@[^\s<>@:;,()\"']+")
+_NUMBER: Final = re.compile(r"\+?\(?\d(?:[\s().-]?\d){6,14}(?!\w)")
+
+
+def redacted(text: object, *personal: str | None) -> str | None:
+    """`text` as one line of at most 500 characters without mail addresses, phone numbers and what `personal` names."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    for value in personal:
+        if value:
+            line = re.sub(re.escape(value), "<redacted>", line, flags=re.IGNORECASE)
+    line = _NUMBER.sub("<number>", _ADDRESS.sub("<address>", line))
+    return line[:MAX_DETAIL] or None
+
+
+def with_detail(mapped: Mapped, *, code: str | None, detail: object, personal: Iterable[str | None] = ()) -> Sent:
+    """A mapped error with the provider's own words, redacted."""
+    result, reason = mapped
+    return Sent(result, reason, code=code, detail=redacted(detail, *personal))
+
+
+def all_alike(sent: Sent, count: int) -> list[Sent]:
+    """The same answer for `count` recipients."""
+    return [replace(sent) for _ in range(count)]

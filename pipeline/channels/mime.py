@@ -1,0 +1,196 @@
+"""Mails as bytes: a rendering becomes a template once, and each recipient is spliced into it.
+
+Building a message with `email.message` costs a millisecond, splicing a few microseconds. The bodies are
+quoted-printable, so every line is short and ASCII and no extension is needed; a slot for the recipient's own link
+stands between two soft line breaks, which vanish when the body is decoded.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.quoprimime import body_encode
+from email.utils import format_datetime, parseaddr, quote
+from typing import Final
+
+from pipeline.channels.base import Recipient
+from pipeline.errors import ConfigurationError
+from schemas.rendering import EmailContent
+
+UNSUBSCRIBE: Final = "{{unsubscribe}}"
+"""In a body: the recipient's own link."""
+
+_SOFT_BREAK: Final = b"=\r\n"
+_LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LOCAL_PART: Final = re.compile(r'[^\s\x00-\x20\x7f<>()\[\]\\,;:@"]{1,64}')
+_DOMAIN: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*")
+_LINK: Final = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]{1,900}")
+_RETURN_TOKEN: Final = re.compile(r"\+(?P<intent>[0-9a-f]{32})\.(?P<partition>\d{1,6})@")
+
+
+class Refused(ValueError):
+    """Something of the recipient's or of the rendering's cannot stand in a header; the text is the reason's name."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who writes. `return_path` is the bounce mailbox that takes a token after a plus sign, if there is one."""
+
+    name: str
+    address: str
+    domain: str
+    return_path: str | None
+
+    def envelope_sender(self, recipient: Recipient) -> str:
+        """Where bounces go (VERP): `bounce+<intent>.<partition>@domain`, so that a bounce names its intent."""
+        if self.return_path is None:
+            return self.address
+        local, _, domain = self.return_path.rpartition("@")
+        return f"{local}+{recipient.intent_id}.{recipient.partition}@{domain}"
+
+
+def read_return_path(address: str) -> tuple[str, int] | None:
+    """Intent and partition out of an envelope sender that was made here; None for any other address."""
+    found = _RETURN_TOKEN.search(address)
+    return (found["intent"], int(found["partition"])) if found else None
+
+
+def identity(mail_from: str, mail_return_path: str | None) -> Identity:
+    """Reads the two settings. Raises ConfigurationError naming the one that is wrong."""
+    name, address = parseaddr(mail_from)
+    for setting, value in (("TOCSIN_MAIL_FROM", address), ("TOCSIN_MAIL_RETURN_PATH", mail_return_path)):
+        if value is not None and (not value.isascii() or _wire_address(value) is None):
+            raise ConfigurationError(f"{setting} is not a mail address: set it to one such as status@example.com")
+    return Identity(name, address, address.rpartition("@")[2], mail_return_path)
+
+
+def wire_address(recipient: Recipient) -> tuple[str, bool]:
+    """The address as SMTP wants it, its domain in IDNA, and whether it needs SMTPUTF8. Raises Refused."""
+    address = _wire_address(recipient.address)
+    if address is None or (recipient.name is not None and re.search(r"[\r\n]", recipient.name)):
+        raise Refused("address_refused")
+    return address, not address.isascii()
+
+
+def _wire_address(address: str) -> str | None:
+    local, at, domain = address.rpartition("@")
+    if not at or not _LOCAL_PART.fullmatch(local) or len(local.encode("utf-8", "replace")) > 64:
+        return None
+    try:
+        domain = domain if domain.isascii() else domain.encode("idna").decode()
+    except UnicodeError:
+        return None
+    return f"{local}@{domain}" if _DOMAIN.fullmatch(domain) and len(domain) <= 253 else None
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where a recipient's link goes; `escaped` in HTML."""
+
+    escaped: bool
+
+    def filled(self, link: str) -> bytes:
+        return _quoted_printable(html.escape(link) if self.escaped else link)
+
+
+@dataclass(frozen=True)
+class MailTemplate:
+    """A mail but for what is the recipient's own."""
+
+    identity: Identity
+    head: bytes
+    body: tuple[bytes | _Slot, ...]
+
+    def mail(self, recipient: Recipient, to: str, at: datetime) -> bytes:
+        """The whole message for one recipient, with CRLF line ends. Raises Refused."""
+        link = recipient.unsubscribe_url
+        if link is not None and not _LINK.fullmatch(link):
+            raise Refused("unsubscribe_url_refused")
+        body = (part if isinstance(part, bytes) else part.filled(link or "") for part in self.body)
+        return b"".join([*self._own_headers(recipient, to, at), self.head, *body])
+
+    def _own_headers(self, recipient: Recipient, to: str, at: datetime) -> Iterator[bytes]:
+        domain = self.identity.domain
+        yield f"Message-ID: <{recipient.intent_id}@{domain}>\r\n".encode()
+        if recipient.first_intent_id not in (None, recipient.intent_id):
+            first = f"<{recipient.first_intent_id}@{domain}>"
+            yield f"In-Reply-To: {first}\r\nReferences: {first}\r\n".encode()
+        name = _phrase(recipient.name, "To") if recipient.name else ""
+        yield f"To: {name} <{to}>\r\n".encode() if name else f"To: {to}\r\n".encode()
+        yield f"Date: {format_datetime(at)}\r\n".encode()
+        if recipient.unsubscribe_url is not None:
+            # RFC 8058 reads the URL literally: however long, it is neither folded nor encoded.
+            yield f"List-Unsubscribe: <{recipient.unsubscribe_url}>\r\n".encode()
+            yield b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+
+
+def template(content: EmailContent, digest: str, language: str, who: Identity, *, reply: bool) -> MailTemplate:
+    """The template of a rendering; `reply` for later mails of an incident's thread. Raises Refused.
+
+    Headers: RFC 5322; Auto-Submitted RFC 3834; List-Id RFC 2919; the bodies RFC 2045, 2046.
+    """
+    if re.search(r"[\r\n]", content.subject):
+        raise Refused("subject_refused")
+    subject = f"Re: {content.subject}" if reply else content.subject
+    # A valid quoted-printable body holds no "=_": the boundary cannot occur in one.
+    boundary = f"=_{digest[:32]}"
+    name = _phrase(who.name, "From")
+    head = (
+        f"From: {name + ' ' if name else ''}<{who.address}>\r\n"
+        f"Subject: {_unstructured(subject, 'Subject')}\r\n"
+        f"List-Id: <notices.{who.domain}>\r\n"
+        "Auto-Submitted: auto-generated\r\n"
+        f"Content-Language: {language}\r\n"
+        "MIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
+    )
+    parts: list[bytes | _Slot] = []
+    for subtype, text in (("plain", content.text), ("html", content.html)):
+        parts.append(
+            f"--{boundary}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n"
+            "Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode()
+        )
+        parts.extend(_with_slots(text, escaped=subtype == "html"))
+        parts.append(b"\r\n")
+    parts.append(f"--{boundary}--\r\n".encode())
+    return MailTemplate(who, head.encode(), tuple(parts))
+
+
+def _with_slots(text: str, *, escaped: bool) -> Iterator[bytes | _Slot]:
+    for number, piece in enumerate(text.split(UNSUBSCRIBE)):
+        if number:
+            yield _SOFT_BREAK
+            yield _Slot(escaped)
+            yield _SOFT_BREAK
+        yield _quoted_printable(piece)
+
+
+def _quoted_printable(text: str) -> bytes:
+    """RFC 2045 section 6.7, lines of at most 75 characters: with a soft break added they are the 76 allowed."""
+    octets = _LINE_BREAK.sub("\n", text).encode("utf-8", "replace")
+    return body_encode(octets.decode("latin-1"), maxlinelen=75, eol="\r\n").encode("ascii")
+
+
+def _plain(text: str) -> bool:
+    """Whether a header can hold it as it is; what looks like an encoded word must be encoded to stay what it is."""
+    return text.isascii() and text.isprintable() and "=?" not in text and len(text) <= 60
+
+
+def _unstructured(text: str, header: str) -> str:
+    return text if _plain(text) and text == text.strip() else _encoded(text, header)
+
+
+def _phrase(text: str, header: str) -> str:
+    """A display name."""
+    if _plain(text):
+        return f'"{quote(text)}"' if text else ""
+    return _encoded(text, header)
+
+
+def _encoded(text: str, header: str) -> str:
+    """RFC 2047, folded: an encoded word holds 75 characters at most."""
+    text = text.encode("utf-8", "replace").decode()
+    return Header(text, "utf-8", header_name=header).encode(linesep="\r\n")

@@ -1,0 +1,167 @@
+"""`tocsin deadletters`: input that could not be used; why, where it stood, and how it comes in again."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import NotFound, TocsinError
+from pipeline.settings import Settings
+from schemas import codec, topics
+from schemas.base import rfc3339
+from schemas.deadletter import DeadLetter
+
+app = typer.Typer(no_args_is_help=True, help="Input that could not be used: list, show, replay.")
+Letter = Annotated[str, typer.Argument(metavar="ID", help="As `tocsin deadletters list` shows it: partition-offset.")]
+
+SHOWN_BYTES = 4096
+
+
+class NotKept(TocsinError):
+    """The original record is gone, or only a part of it was kept."""
+
+
+@app.command("list")
+def list_() -> None:
+    """Every dead letter that is still kept (30 days)."""
+    asyncio.run(_list(Settings()))
+
+
+@app.command()
+def show(letter: Letter) -> None:
+    """One dead letter: reason, origin, headers, and what the record held."""
+    asyncio.run(_show(Settings(), letter))
+
+
+@app.command()
+def replay(
+    letter: Letter,
+    value: Annotated[
+        Path | None, typer.Option(help="A file whose bytes take the place of the record's value.", exists=True)
+    ] = None,
+) -> None:
+    """Write the original record to its topic again, as it was or with another value."""
+    asyncio.run(_replay(Settings(), letter, value.read_bytes() if value else None))
+
+
+async def _list(settings: Settings) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("ID", "when", "reason", "origin", "detail")
+    async for record, letter in _letters(settings):
+        origin = f"{letter.origin.topic}/{letter.origin.partition}@{letter.origin.offset}"
+        table.add_row(
+            name_of(record), rfc3339(letter.appended_at), letter.reason, origin, escape(_short(letter.detail))
+        )
+    if table.row_count:
+        Console().print(table)
+    else:
+        typer.echo("no dead letters")
+
+
+async def _show(settings: Settings, name: str) -> None:
+    _, letter = await find(settings, name)
+    typer.echo(f"reason    {letter.reason}: {letter.detail}")
+    typer.echo(f"origin    {letter.origin.topic}, partition {letter.origin.partition}, offset {letter.origin.offset}")
+    typer.echo(f"when      {rfc3339(letter.appended_at)}, refused by {letter.room}")
+    typer.echo(f"size      {letter.size} bytes, SHA-256 {letter.sha256}")
+    typer.echo(f"key       {_readable(_bytes(letter.key))}")
+    for header, held in letter.headers:
+        typer.echo(f"header    {header}: {_readable(_bytes(held))}")
+    if letter.sealed is not None:
+        typer.echo("value     sealed, since it may hold contact data; `replay` reads it at its origin")
+    else:
+        typer.echo(f"value     {_readable(_bytes(letter.value))}")
+
+
+async def _replay(settings: Settings, name: str, value: bytes | None) -> None:
+    from pipeline.broker import connect
+
+    _, letter = await find(settings, name)
+    outgoing = again(letter, await _at_origin(settings, letter), value)
+    async with connect.open_producer(settings) as producer:
+        written = await connect.send(producer, outgoing)
+    typer.echo(f"written: {written.topic}, partition {written.partition}, offset {written.offset}")
+
+
+def again(letter: DeadLetter, original: codec.Record | None, value: bytes | None) -> codec.Outgoing:
+    """The record to be written: the original where it still stands, else what the letter kept, with `value` if given.
+
+    The partition stays: what came without a key, or with the wrong one, belongs where its order was. Raises NotKept.
+    """
+    if original is not None:
+        key, held, headers = original.key, original.value, original.headers
+    else:
+        key, held = _bytes(letter.key), _bytes(letter.value)
+        headers = tuple((header, _bytes(raw) or b"") for header, raw in letter.headers)
+        if value is None and (held is None or len(held) != letter.size):
+            raise NotKept(
+                f"the record is gone from {letter.origin.topic}, and of its {letter.size} bytes "
+                f"{len(held or b'')} were kept: give the whole value with --value FILE"
+            )
+    return codec.Outgoing(
+        topic=letter.origin.topic,
+        key=key,
+        value=held if value is None else value,
+        headers=headers,
+        partition=letter.origin.partition,
+    )
+
+
+async def find(settings: Settings, name: str) -> tuple[codec.Record, DeadLetter]:
+    """The dead letter called `name`. Raises NotFound."""
+    partition, dash, offset = name.partition("-")
+    if dash and partition.isdecimal() and offset.isdecimal() and int(partition) < settings.partitions:
+        async for record, letter in _letters(settings, int(partition)):
+            if record.offset == int(offset):
+                return record, letter
+    raise NotFound(f"there is no dead letter {name!r}; `tocsin deadletters list` shows those that are kept")
+
+
+def name_of(record: codec.Record) -> str:
+    """What a dead letter is called: its own place, not the original's, since a replayed one may die again."""
+    return f"{record.partition}-{record.offset}"
+
+
+async def _letters(settings: Settings, partition: int | None = None) -> AsyncIterator[tuple[codec.Record, DeadLetter]]:
+    from pipeline.broker import connect
+
+    partitions = None if partition is None else [partition]
+    async for record in connect.read_all(settings, topics.DEAD_LETTERS.name, partitions=partitions):
+        yield record, codec.decode(record, DeadLetter).data
+
+
+async def _at_origin(settings: Settings, letter: DeadLetter) -> codec.Record | None:
+    """The original record, if retention has left it where it stood."""
+    from pipeline.broker import connect
+
+    origin = letter.origin
+    reading: Any = connect.read_all(
+        settings, origin.topic, partitions=[origin.partition], start={origin.partition: origin.offset}
+    )
+    async for record in reading:
+        return record if record.offset == origin.offset else None
+    return None
+
+
+def _bytes(encoded: str | None) -> bytes | None:
+    return None if encoded is None else base64.b64decode(encoded)
+
+
+def _readable(raw: bytes | None) -> str:
+    """Bytes as text; what could move the cursor of a terminal, or is no UTF-8, is escaped."""
+    if raw is None:
+        return "(none)"
+    text = raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return shown if len(raw) <= SHOWN_BYTES else f"{shown}… ({len(raw)} bytes)"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:79]}…"

@@ -1,0 +1,263 @@
+"""What a person on call says about an incident: the flags, the few questions, and the event they amount to."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from inspect import Parameter, Signature
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from pipeline.commands.moments import moment
+from schemas.base import Level, Severity, State, rfc3339
+from schemas.incident import (
+    NONE,
+    For,
+    ImpactChanged,
+    IncidentEvent,
+    IncidentOpened,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentUpdated,
+    MilestoneReached,
+    MonitoringStarted,
+    ReviewPublished,
+)
+
+Answers = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option: `name` is also its Python identifier, `field` where its value goes in the event's data."""
+
+    name: str
+    field: str
+    help: str
+    type: Any = str
+    past: bool = False
+
+    def parameter(self) -> Parameter:
+        """The option as typer reads it from a signature."""
+        option = typer.Option(f"--{self.name.replace('_', '-')}", help=self.help, show_default=False)
+        annotation = list[str] | None if self.type is list else self.type | None
+        if self.type is datetime:
+            annotation = str | None
+        return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation, option])
+
+
+FLAGS: dict[str, Flag] = {
+    flag.name: flag
+    for flag in (
+        Flag("title", "title", "One line that says what is wrong."),
+        Flag("severity", "severity", "How bad it is for those who use the service.", Severity),
+        Flag("state", "state", "Where the work on it stands.", State),
+        Flag("component", "components", "A component; repeat the flag for more.", list),
+        Flag("region", "regions", "A region; repeat the flag for more.", list),
+        Flag("summary", "summary", "Two or three sentences that anyone may forward."),
+        Flag("now", "consequences.now", "What people notice now; `none` says: nothing."),
+        Flag("expected", "consequences.expected", "What is to be expected; `none` says: nothing."),
+        Flag("lasting", "consequences.lasting", "What will stay, such as lost data; `none` says: nothing."),
+        Flag("workaround", "workaround", "What people can do meanwhile."),
+        Flag("good_news", "good_news", "What has become better."),
+        Flag("next_update", "next_update_at", "When the next update comes: in 30m, 14:30, RFC 3339.", datetime),
+        Flag("contact", "contact.name", "Who has time to answer."),
+        Flag("reach", "contact.reach", "How to reach the contact."),
+        Flag("crew", "crew.who", "Who is working on it."),
+        Flag("crew_until", "crew.until", "Until when they work on it.", datetime),
+        Flag("technical", "technical_detail", "For technical readers only."),
+        Flag("internal", "internal_notes", "For insiders only; never leaves the house."),
+        Flag("ownership", "ownership", "Admission or apology; told only with the approval the policy names."),
+        Flag("began", "began_at", "When it began: 20m ago, 14:30, RFC 3339.", datetime, past=True),
+        Flag("ended", "ended_at", "When it ended: now, 14:30, RFC 3339.", datetime, past=True),
+        Flag("done", "done", "What was done, short-term."),
+        Flag("planned", "planned", "What is planned so that it does not happen again."),
+        Flag("root_cause", "root_cause", "What it came from."),
+        Flag("milestone", "milestone", "The step of the repair that is done."),
+        Flag("review", "review", "The review's text."),
+    )
+}
+OWN_FLAGS = {"milestone": MilestoneReached, "review": ReviewPublished}
+"""Flags that only one kind of event has."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked on a terminal when the flag is missing. An empty answer leaves it unsaid."""
+
+    flag: str
+    text: str
+    default: str | None = None
+    required: bool = False
+
+
+TITLE = Question("title", "What is wrong, in one line", required=True)
+SEVERITY = Question("severity", "How bad is it (none, minor, major, critical)", default="major", required=True)
+COMPONENTS = Question("component", "Which components, comma between them")
+SUMMARY = Question("summary", "Summary that anyone may forward, two or three sentences")
+NEWS = Question("summary", "What is new, two or three sentences", required=True)
+NOW = Question("now", "What do people notice now")
+EXPECTED = Question("expected", "What should they expect next")
+LASTING = Question("lasting", "What will stay, such as lost data")
+CONTACT = Question("contact", "Who has time to answer questions")
+REACH = Question("reach", "How to reach them")
+NEXT = Question("next_update", "When is the next update", default="in 30m")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing to say about an incident, and what is asked for it."""
+
+    model: type[IncidentEvent]
+    help: str
+    questions: tuple[Question, ...]
+    state: State | None = None
+
+
+KINDS: dict[str, Kind] = {
+    "open": Kind(
+        IncidentOpened,
+        "Something is wrong, and people should hear of it.",
+        (TITLE, SEVERITY, COMPONENTS, NOW, EXPECTED, LASTING, SUMMARY, CONTACT, REACH, NEXT),
+        State.INVESTIGATING,
+    ),
+    "update": Kind(IncidentUpdated, "There is news.", (NEWS, NEXT)),
+    "impact": Kind(
+        ImpactChanged, "It became better or worse, or reaches others.", (SEVERITY, NOW, EXPECTED, LASTING, NEWS, NEXT)
+    ),
+    "milestone": Kind(
+        MilestoneReached,
+        "A step of the repair is done.",
+        (Question("milestone", "Which step is done", required=True), SUMMARY, NEXT),
+    ),
+    "monitoring": Kind(
+        MonitoringStarted,
+        "The repair is in; whether it holds is being watched.",
+        (SUMMARY, NOW, Question("next_update", "When is the next update", default="in 1h")),
+        State.MONITORING,
+    ),
+    "resolve": Kind(
+        IncidentResolved,
+        "It is over.",
+        (
+            SUMMARY,
+            LASTING,
+            Question("began", "When did it begin (14:30, 2h ago)"),
+            Question("ended", "When did it end", default="now"),
+            Question("done", "What was done"),
+            Question("planned", "What is planned so that it does not happen again"),
+        ),
+        State.RESOLVED,
+    ),
+    "reopen": Kind(IncidentReopened, "It was not over.", (NEWS, NOW, NEXT), State.INVESTIGATING),
+    "review": Kind(
+        ReviewPublished,
+        "The post-mortem, after a cool-down.",
+        (Question("review", "The review", required=True), SUMMARY),
+    ),
+}
+
+
+def signature(kind: Kind, *before: Parameter) -> Signature:
+    """The options of one subcommand as typer reads them: `before`, then every fact that its event can hold."""
+    flags = (flag for flag in FLAGS.values() if OWN_FLAGS.get(flag.name, kind.model) is kind.model)
+    return Signature([*before, *(flag.parameter() for flag in flags)])
+
+
+def ask(kind: Kind, said: Answers, prompt: Callable[[Question, Callable[[str], Any]], Any], now: datetime) -> Answers:
+    """`said` and the answers to the questions that it leaves open; each answer is checked when it is given."""
+    answers = dict(said)
+    for question in kind.questions:
+        if answers.get(question.flag) is None and (question.flag != "reach" or answers.get("contact")):
+            answers[question.flag] = prompt(
+                question, lambda text, flag=FLAGS[question.flag]: _answered(flag, text, now)
+            )
+    return answers
+
+
+def _answered(flag: Flag, text: str, now: datetime) -> Any:
+    """An answer as the flag would hold it. Raises typer.BadParameter, upon which the question is asked again."""
+    text = text.strip()
+    if not text:
+        return None
+    if flag.type is list:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if flag.type is datetime:
+        _moment(flag, text, now)
+    elif flag.type is Severity and text not in set(Severity):
+        raise typer.BadParameter(f"one of {', '.join(Severity)}")
+    return text
+
+
+def build(kind: Kind, said: Answers, now: datetime) -> IncidentEvent:
+    """The event that `said` amounts to. What is absent stays unsaid. Raises typer.BadParameter, naming the flag."""
+    data: dict[str, Any] = {"state": kind.state} if kind.state else {}
+    for name, value in said.items():
+        if value is None or value == []:
+            continue
+        outer, dot, inner = FLAGS[name].field.partition(".")
+        if dot:
+            data.setdefault(outer, {})[inner] = _value(FLAGS[name], value, now)
+        else:
+            data[outer] = _value(FLAGS[name], value, now)
+    if not data.keys() - {"state"} and kind.model in {IncidentUpdated, MonitoringStarted, IncidentReopened}:
+        raise typer.BadParameter("nothing is said; at least --summary is needed")
+    try:
+        return kind.model.model_validate(data)
+    except ValidationError as error:
+        raise typer.BadParameter("; ".join(_complaint(e["loc"], e["msg"]) for e in error.errors())) from None
+
+
+def _value(flag: Flag, value: Any, now: datetime) -> Any:
+    if flag.type is datetime:
+        return _moment(flag, value, now)
+    if flag.field.startswith("consequences.") and value.strip().lower() == NONE:
+        return NONE
+    return value
+
+
+def _moment(flag: Flag, text: str, now: datetime) -> datetime:
+    try:
+        return moment(text, now, past=flag.past)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"--{flag.name.replace('_', '-')}: {error}") from None
+
+
+def _complaint(location: tuple[int | str, ...], message: str) -> str:
+    field = ".".join(str(part) for part in location if isinstance(part, str))
+    flag = next((f"--{flag.name.replace('_', '-')}" for flag in FLAGS.values() if flag.field == field), None)
+    if flag is None:  # the contact's and the crew's two halves need each other; the kind's own rule has no field
+        return message.removeprefix("Value error, ")
+    return f"{flag} is missing" if message == "Field required" else f"{flag}: {message}"
+
+
+def shown(event: IncidentEvent, local: Callable[[datetime], str] = rfc3339) -> Iterable[tuple[str, str, str]]:
+    """(what, value, who may see it) for each thing said; on opening, also for the consequences that were not."""
+    for name, info in type(event).model_fields.items():
+        value, audience = getattr(event, name), _audience(info.metadata)
+        if name == "consequences":
+            parts = value.model_dump() if value is not None else dict.fromkeys(("now", "expected", "lasting"))
+            for part, text in parts.items():
+                if text is not None or isinstance(event, IncidentOpened):
+                    yield part, text or "not yet known", audience
+        elif value is not None:
+            yield name.removesuffix("_at").replace("_", " "), _text(value, local), audience
+
+
+def _text(value: Any, local: Callable[[datetime], str]) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, datetime):
+        return local(value)
+    parts = value if isinstance(value, tuple) else value.model_dump().values()
+    return ", ".join(_text(part, local) for part in parts if part is not None)
+
+
+def _audience(metadata: Iterable[Any]) -> str:
+    mark = next((entry for entry in metadata if isinstance(entry, For)), None)
+    if mark is None or mark.levels == frozenset(Level):
+        return "everyone" if mark is None or mark.approval is None else f"with approval ({mark.approval})"
+    if mark.levels == {Level.INTERNAL}:
+        return "insiders"
+    return "technical readers" if Level.CUSTOMER not in mark.levels else "subscribers"

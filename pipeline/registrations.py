@@ -1,0 +1,159 @@
+"""Subscribers as people write them down, in clear: a line of a CSV file, the fields of a form. Read and checked.
+
+A line that cannot be used is refused with its number and the reason, and the others go on; a reason names the column
+and never repeats what stood in it, since it ends up in terminals and tickets.
+"""
+
+import csv
+import re
+import zoneinfo
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline import addresses
+from pipeline.addresses import BadAddress
+from pipeline.errors import TocsinError
+from pipeline.subscribers import Registration
+from pipeline.vault import ContactData
+from schemas.base import Channel, Line, Message
+from schemas.subscriber import Choices, SubscriberKind
+
+LISTS = ("audiences", "channels", "components")
+COLUMNS = ("id", "kind", "name", "email", "phone", "x_handle", *LISTS, "language", "time_zone")
+SEPARATOR = ";"
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+"""RFC 5646, as far as it is used: `en`, `de-CH`, `zh-Hant`."""
+
+
+class BadFile(TocsinError):
+    """The file as a whole is not what it should be."""
+
+
+class Refused(TocsinError):
+    """One line that cannot be used, and why."""
+
+
+class _Name(Message):
+    name: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A line of a file, and what it says or why it is refused."""
+
+    line: int
+    fields: Mapping[str, Any] | None = None
+    refused: str | None = None
+
+
+def read_csv(lines: Iterable[str]) -> Iterator[Numbered]:
+    """The lines of a CSV file with a header; lists within a field are separated by `;`. Raises BadFile."""
+    reader = csv.reader(lines, strict=True)
+    header = [name.strip().lower() for name in next(reader, [])]
+    if unknown := [name for name in header if name not in COLUMNS]:
+        raise BadFile(f"unknown column {unknown[0]!r}; there are: {', '.join(COLUMNS)}")
+    if len(set(header)) != len(header) or "audiences" not in header:
+        raise BadFile("the first line must name the columns, each once, `audiences` among them")
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise BadFile(f"line {reader.line_num}: {error}") from None
+        if row is None:
+            return
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            yield Numbered(reader.line_num, refused=f"{len(row)} fields instead of {len(header)}")
+            continue
+        fields = {name: cell.strip() for name, cell in zip(header, row, strict=True) if cell.strip()}
+        yield Numbered(reader.line_num, {n: _split(cell) if n in LISTS else cell for n, cell in fields.items()})
+
+
+def _split(cell: str) -> list[str]:
+    return [part.strip() for part in cell.split(SEPARATOR) if part.strip()]
+
+
+def registration(fields: Mapping[str, Any], before: Registration | None = None) -> Registration:
+    """What `fields` say, checked; what they do not say stays as `before`. Raises Refused."""
+    contact = _contact(fields, before.contact if before else ContactData())
+    choices = _choices(fields, contact, before.choices if before else None)
+    alone_on_x = choices.channels == (Channel.X,)
+    default = before.kind if before else SubscriberKind.ACCOUNT if alone_on_x else SubscriberKind.PERSON
+    try:
+        kind = SubscriberKind(fields.get("kind", default))
+    except ValueError:
+        raise Refused(f"kind: one of {', '.join(SubscriberKind)}") from None
+    return Registration(kind, choices, contact)
+
+
+def _contact(fields: Mapping[str, Any], before: ContactData) -> ContactData:
+    def checked(column: str, clean: Callable[[str], str], was: str | None) -> str | None:
+        if column not in fields:
+            return was
+        if fields[column] is None:
+            return None
+        try:
+            return clean(str(fields[column]))
+        except BadAddress as error:
+            raise Refused(f"{column}: {error}") from None
+
+    return ContactData(
+        name=checked("name", _clean_name, before.name),
+        email=checked("email", addresses.clean_email, before.email),
+        phone=checked("phone", addresses.clean_phone, before.phone),
+        handle=checked("x_handle", addresses.clean_handle, before.handle),
+    )
+
+
+def _clean_name(name: str) -> str:
+    try:
+        return _Name(name=name).name or ""
+    except ValidationError:
+        raise BadAddress("1 to 300 characters") from None
+
+
+def _choices(fields: Mapping[str, Any], contact: ContactData, before: Choices | None) -> Choices:
+    reachable = tuple(channel for channel in Channel if contact.address(channel) is not None)
+    try:
+        # Named channels are an order of preference; without them, whatever there is an address for.
+        channels = tuple(dict.fromkeys(Channel(name) for name in fields["channels"])) if "channels" in fields else None
+    except (ValueError, TypeError):
+        raise Refused(f"channels: one or more of {', '.join(Channel)}") from None
+    said: dict[str, Any] = {name: fields[name] for name in ("audiences", "components") if name in fields}
+    said |= {"channels": channels or (before.channels if before else reachable)}
+    said |= {
+        name: check(fields[name]) for name, check in (("language", _language), ("time_zone", _zone)) if name in fields
+    }
+    try:
+        choices = Choices.model_validate({**(before.model_dump() if before else {"audiences": ()}), **said})
+    except ValidationError as error:
+        raise Refused("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()[:3])) from None
+    if not choices.audiences:
+        raise Refused("audiences: name at least one")
+    if not choices.channels:
+        raise Refused("neither email, phone nor x_handle: there is no way to reach them")
+    if missing := [channel for channel in choices.channels if channel not in reachable]:
+        raise Refused(f"channels: {missing[0]} is chosen, but there is no address for it")
+    return choices
+
+
+def _language(tag: str) -> str:
+    if not _LANGUAGE.fullmatch(tag):
+        raise Refused("language: a tag such as en, de or pt-BR")
+    return tag
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _zone(name: str) -> str:
+    if name not in _zones():
+        raise Refused("time_zone: a name of the IANA database such as Europe/Berlin")
+    return name

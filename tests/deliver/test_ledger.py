@@ -1,0 +1,127 @@
+"""The ledger moves forward only, so that crashes, repeats and late records change nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.deliver.ledger import Ledger, Step, Told
+from schemas.base import Channel
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Outcome, Result
+from schemas.ids import intent_id
+from schemas.journal import NoticeKind
+
+AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
+TOLD = Told("INC-1", 1, Channel.EMAIL)
+NAMED = {"batch_id": "b1", "notice_id": "n1", "incident": "INC-1", "seq": 1, "channel": Channel.EMAIL, "at": AT}
+
+
+def intended(*recipients: str) -> DeliveriesIntended:
+    return DeliveriesIntended(
+        **NAMED, kind=NoticeKind.OPENED, audience="customers", rendering="0" * 64, recipients=recipients
+    )
+
+
+def attempted(*recipients: str, attempt: int = 1) -> DeliveryAttempted:
+    return DeliveryAttempted(
+        **NAMED,
+        attempt_id=f"a{attempt}",
+        attempt=attempt,
+        kind=NoticeKind.OPENED,
+        rendering="0" * 64,
+        recipients=recipients,
+    )
+
+
+def ended(result: Result, *recipients: str, attempt: int = 1, due: datetime | None = None) -> DeliveriesEnded:
+    outcomes = tuple(Outcome(recipient=r, result=result, reason="test", due=due) for r in recipients)
+    return DeliveriesEnded(**NAMED, attempt_id=f"a{attempt}", attempt=attempt, outcomes=outcomes)
+
+
+def folded(*records: object) -> Ledger:
+    ledger = Ledger()
+    for record in records:
+        ledger.apply(record)
+    return ledger
+
+
+def test_an_attempt_without_an_end_is_found_at_start() -> None:
+    ledger = folded(intended("s1", "s2"), attempted("s1", "s2"), ended(Result.ACCEPTED, "s1"))
+    assert list(ledger.open_attempts()) == []  # its end is on record, whatever it says of whom
+    ledger = folded(intended("s1", "s2"), attempted("s1", "s2"))
+    assert [found.recipients for found in ledger.open_attempts()] == [("s1", "s2")]
+
+
+def test_a_terminal_result_is_never_left_again() -> None:
+    ledger = folded(intended("s1"), attempted("s1"), ended(Result.ACCEPTED, "s1"), attempted("s1", attempt=2))
+    work = ledger.work(TOLD, "s1")
+    assert work is not None
+    assert work.result is Result.ACCEPTED
+
+
+def test_a_late_proof_replaces_unknown_but_not_the_other_way_round() -> None:
+    proved = folded(attempted("s1"), ended(Result.UNKNOWN, "s1", due=AT), ended(Result.ACCEPTED, "s1")).work(TOLD, "s1")
+    kept = folded(attempted("s1"), ended(Result.ACCEPTED, "s1"), ended(Result.UNKNOWN, "s1", due=AT)).work(TOLD, "s1")
+    assert proved is not None
+    assert kept is not None
+    assert proved.result is kept.result is Result.ACCEPTED
+
+
+def test_unknowns_are_counted_over_all_attempts() -> None:
+    work = folded(
+        attempted("s1"),
+        ended(Result.UNKNOWN, "s1", due=AT),
+        attempted("s1", attempt=2),
+        ended(Result.UNKNOWN, "s1", attempt=2, due=AT),
+    ).work(TOLD, "s1")
+    assert work is not None
+    assert work.unknowns == 2
+
+
+def test_who_may_have_been_told_counts_as_having_heard() -> None:
+    ledger = folded(intended("s1", "s2"), attempted("s1", "s2"), ended(Result.UNKNOWN, "s1"))
+    assert set(ledger.heard("INC-1")) == {"s1"}
+    assert ledger.heard("INC-1")["s1"].audience == "customers"
+    assert ledger.first_intent("INC-1", Channel.EMAIL, "s1") == intent_id("INC-1", 1, "s1", "email")
+    assert ledger.first_intent("INC-1", Channel.EMAIL, "s2") is None
+
+
+def test_work_past_its_time_is_found() -> None:
+    ledger = folded(attempted("s1"), ended(Result.RETRYABLE, "s1", due=AT))
+    assert ledger.waiting(AT) == []
+    assert [(told, recipient) for told, recipient, _ in ledger.waiting(AT + timedelta(seconds=1))] == [(TOLD, "s1")]
+
+
+RECORDS = st.lists(
+    st.one_of(
+        st.just(intended("s1")),
+        st.integers(1, 3).map(lambda n: attempted("s1", attempt=n)),
+        st.tuples(st.sampled_from(list(Result)), st.integers(1, 3)).map(lambda t: ended(t[0], "s1", attempt=t[1])),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(RECORDS, st.data())
+def test_a_record_seen_twice_changes_nothing(records: list[object], data: st.DataObject) -> None:
+    once = folded(*records)
+    repeated: list[object] = []
+    for record in records:
+        repeated.append(record)
+        if data.draw(st.booleans()):
+            repeated.append(record)
+    again = folded(*repeated).work(TOLD, "s1")
+    work = once.work(TOLD, "s1")
+    assert again is not None
+    assert work is not None
+    assert (work.attempt, work.step, work.result) == (again.attempt, again.step, again.result)
+
+
+@pytest.mark.parametrize("result", [Result.ACCEPTED, Result.PERMANENT, Result.SUPPRESSED, Result.PARKED])
+def test_every_terminal_result_ends_the_work(result: Result) -> None:
+    work = folded(intended("s1"), attempted("s1"), ended(result, "s1")).work(TOLD, "s1")
+    assert work is not None
+    assert work.terminal
+    assert work.step is Step.ENDED
