@@ -24,6 +24,8 @@ EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 def make_app(settings: Settings, room: str) -> faust.App:
     """A Faust app for `room`: raw bytes, no web server, nothing declared on the fly, at least once."""
+    datadir = settings.data_dir / "run" / "faust" / f"{room}-{settings.worker_id}"
+    datadir.mkdir(parents=True, exist_ok=True)
     return faust.App(
         f"tocsin-{room}",
         broker=[f"kafka://{address}" for address in connect.bootstrap(settings).split(",")],
@@ -37,7 +39,7 @@ def make_app(settings: Settings, room: str) -> faust.App:
         topic_allow_declare=False,  # topics are created and checked by pipeline.broker.topics
         topic_disable_leader=True,
         store="memory://",
-        datadir=str(settings.data_dir / "run" / "faust" / f"{room}-{settings.worker_id}"),
+        datadir=str(datadir),
         table_standby_replicas=1,  # above 0 Faust's own assignor is used, which assigns equal partitions together
         broker_commit_interval=0.2,  # a kill repeats what was not committed: 56-600 records at 0.1-0.5 s
         broker_session_timeout=settings.session_timeout_s,

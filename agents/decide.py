@@ -163,6 +163,7 @@ class Decide:
             desk.opened.set()
         if not self._announced:
             self._announced = True
+            await asyncio.gather(*(self._policy_topic.caught_up(p) for p in range(self._settings.partitions)))
             log.info("decide is ready with %d partitions", len(partitions))
             ready(self._settings, ROOM)
 

@@ -73,10 +73,10 @@ class _Enrolling:
         if given is not None and not subscribers.valid_id(given):
             raise Refused("id: letters, digits and . _ : - only, at most 100")
         found = given or self._holder(fields)
-        before = self._roster.registration(self._vault, found) if found else None
-        row = registration(fields, before)
         if found and (known := self._roster.subscribers.get(found)) is not None and known.erased:
             raise Refused("was erased: who comes back does so of their own will, under a new id")
+        before = self._roster.registration(self._vault, found) if found else None
+        row = registration(fields, before)
         self._nobody_elses(number, found, subscribers.address_tokens(self._vault, row.contact))
         if found is not None and before is not None:
             return Planned(number, found, subscribers.changed(self._vault, self._roster, found, row))

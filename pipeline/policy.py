@@ -45,7 +45,7 @@ def load(directory: Path) -> PolicyPublished:
     return published
 
 
-def compile(published: PolicyPublished) -> Policy:  # noqa: A001 - it is what it does
+def compile(published: PolicyPublished) -> Policy:
     """The policy ready for use; the same hash gives the same object. Raises `PolicyError`."""
     return _compiled(published.name, published.hash, tuple(sorted(published.documents.items())))
 
@@ -84,7 +84,9 @@ def _environment(templates: dict[str, str], voice: Voice) -> SandboxedEnvironmen
     del environment.filters["random"]
     for required in REQUIRED_TEMPLATES:
         if f"{voice.language}/{required}" not in templates:
-            raise PolicyError(f"voice.yaml: language {voice.language!r} has no template {required}; add it or choose another")
+            raise PolicyError(
+                f"voice.yaml: language {voice.language!r} has no template {required}; add it or choose another"
+            )
     for name in templates:
         try:
             environment.get_template(name)

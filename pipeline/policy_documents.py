@@ -117,7 +117,9 @@ class Approvals(Document):
     def _names_fields_of_an_event(self) -> "Approvals":
         for name in self.needs_approval:
             if name not in Facts.model_fields:
-                raise ValueError(f"{name!r} is no field of an event; use one of {', '.join(sorted(Facts.model_fields))}")
+                raise ValueError(
+                    f"{name!r} is no field of an event; use one of {', '.join(sorted(Facts.model_fields))}"
+                )
         return self
 
 

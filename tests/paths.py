@@ -10,4 +10,6 @@ CORPUS = SHARED / "corpus"
 SPECS = SHARED / "specs"
 
 needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason="the outside corpus is not at ../shared/corpus")
-needs_specs = pytest.mark.skipif(not SPECS.is_dir(), reason="the providers' API descriptions are not at ../shared/specs")
+needs_specs = pytest.mark.skipif(
+    not SPECS.is_dir(), reason="the providers' API descriptions are not at ../shared/specs"
+)

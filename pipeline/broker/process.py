@@ -72,6 +72,11 @@ class BrokerProcess(ABC):
         except psutil.NoSuchProcess:
             return False
 
+    @property
+    def has_died(self) -> bool:
+        """Whether it was started, was not stopped by us, and yet is gone."""
+        return self._process is not None and not self.is_running
+
     async def start(self) -> None:
         """Starts the broker and returns once it answers a metadata request.
 

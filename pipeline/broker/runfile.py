@@ -30,6 +30,11 @@ def write(path: Path, pid: int, **fields: Any) -> None:
     scratch.replace(path)
 
 
+def write_own(path: Path, **fields: Any) -> None:
+    """The run file of this very process."""
+    write(path, os.getpid(), **fields)
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """What the file says, whether or not its process still lives; None when there is none or it is damaged."""
     try:

@@ -22,12 +22,14 @@ from schemas.rendering import EmailContent
 UNSUBSCRIBE: Final = "{{unsubscribe}}"
 """In a body: the recipient's own link."""
 
+CRLF: Final = "\r\n"
 _SOFT_BREAK: Final = b"=\r\n"
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LOCAL_PART: Final = re.compile(r'[^\s\x00-\x20\x7f<>()\[\]\\,;:@"]{1,64}')
 _DOMAIN: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*")
 _LINK: Final = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]{1,900}")
+_LANGUAGE: Final = re.compile(r"[A-Za-z0-9-]{1,35}")
 _RETURN_TOKEN: Final = re.compile(r"\+(?P<intent>[0-9a-f]{32})\.(?P<partition>\d{1,6})@")
 
 
@@ -143,7 +145,7 @@ def template(content: EmailContent, digest: str, language: str, who: Identity, *
         f"Subject: {_unstructured(subject, 'Subject')}\r\n"
         f"List-Id: <notices.{who.domain}>\r\n"
         "Auto-Submitted: auto-generated\r\n"
-        f"Content-Language: {language}\r\n"
+        f"{f'Content-Language: {language}{CRLF}' if _LANGUAGE.fullmatch(language) else ''}"
         "MIME-Version: 1.0\r\n"
         f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'
     )

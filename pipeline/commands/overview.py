@@ -1,7 +1,8 @@
 """What stands in the incidents' topics, read from their beginning: for the commands, which hold no state."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pipeline.broker import connect
 from pipeline.decide.incident import evolve
@@ -9,6 +10,8 @@ from pipeline.decide.state import IncidentState, Phase
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.journal import JournalEntry
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -54,7 +57,18 @@ async def was_announced(settings: Settings, incident: str) -> bool:
     """Whether anything was ever said of `incident`: journaled, or still on its way into the journal."""
     key, home = incident.encode(), [connect.partition_for(incident, settings.partitions)]
     for topic in (topics.INCIDENT_JOURNAL, topics.INCIDENT_EVENTS):
-        async for record in connect.read_all(settings, topic.name, partitions=home):
-            if record.key == key:
-                return True
+        if await first(connect.read_all(settings, topic.name, partitions=home), lambda record: record.key == key):
+            return True
     return False
+
+
+async def first(found: AsyncIterator[T], wanted: Callable[[T], bool]) -> T | None:
+    """The first that is wanted; what it was read from is closed before, so that no connection is left to chance."""
+    try:
+        async for one in found:
+            if wanted(one):
+                return one
+        return None
+    finally:
+        if isinstance(found, AsyncGenerator):
+            await found.aclose()

@@ -20,7 +20,6 @@ from pipeline.subscribers import Roster
 from pipeline.vault import ContactData, Unreadable, Vault
 from schemas import topics
 from schemas.base import Channel
-from schemas.codec import Outgoing
 from schemas.subscriber import Erased, Subscriber, SubscriberEvent, Unsubscribed
 
 if TYPE_CHECKING:

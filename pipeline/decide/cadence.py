@@ -34,7 +34,7 @@ def due(
         return True, f"good news is told at once{said}"
     if state.promise is not None and cadence.promised:
         return True, f"an update was promised{said}"
-    return False, f"{'large' if large else 'small'} incidents are not told at every change{said}"
+    return False, f"{'large' if large else 'small'} incidents are told at start and end only{said}"
 
 
 def lane_of(kind: NoticeKind, state: IncidentState, known: Known, policy: Policy) -> Lane:
@@ -71,10 +71,20 @@ def woken(state: IncidentState, wake: Wake) -> list[Decision]:
 
 
 def _rule(kind: NoticeKind, turn: Turn, large: bool) -> str:
-    if kind is NoticeKind.IMPACT_CHANGED:
-        return "a changed impact is told at once, whatever the size"
     if kind in ENDS:
         return "whoever was told of the start is told of the end"
     if kind is not turn.kind:
         return "they had not heard of it yet"
-    return "large incidents are told at every change" if large else "small incidents are told at start and end"
+    if kind in _RULES:
+        return _RULES[kind]
+    return f"{'large' if large else 'small'} incidents are told at every change"
+
+
+_RULES = {
+    NoticeKind.OPENED: "a start is told at once",
+    NoticeKind.REOPENED: "that it is open again is told at once",
+    NoticeKind.IMPACT_CHANGED: "a changed impact is told at once, whatever the size",
+    NoticeKind.REVIEW: "a review is told to all who were told of the incident",
+    NoticeKind.MAINTENANCE_SCHEDULED: "maintenance is told when it is planned",
+    NoticeKind.MAINTENANCE_STARTED: "maintenance is told when it begins",
+}

@@ -20,8 +20,9 @@ def known_after(state: IncidentState, event: IncidentEvent, turn: Turn) -> Known
         if (value := getattr(event, name)) is not None:
             changes[name] = value
     before = state.known.consequences
-    if turn.kind in ENDS or (turn.kind is NoticeKind.REOPENED):
+    if turn.kind in ENDS or turn.kind is NoticeKind.REOPENED:
         # What was felt while it lasted is no longer so, and what was felt before says nothing of now.
+        changes["summary"] = event.summary
         before = Consequences(lasting=before.lasting) if before else None
     changes["consequences"] = _merged(before, event.consequences)
     changes["state"] = _state(state, event, turn)
@@ -35,6 +36,11 @@ def known_after(state: IncidentState, event: IncidentEvent, turn: Turn) -> Known
 def components_after(state: IncidentState, known: Known) -> tuple[str, ...]:
     """Every component ever named, once, in the order of their first mention."""
     return tuple(dict.fromkeys((*state.components, *(known.components or ()))))
+
+
+def regions_after(state: IncidentState, known: Known) -> tuple[str, ...]:
+    """Every region ever named, likewise."""
+    return tuple(dict.fromkeys((*state.regions, *(known.regions or ()))))
 
 
 def _merged(before: Consequences | None, said: Consequences | None) -> Consequences | None:

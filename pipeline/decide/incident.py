@@ -11,7 +11,7 @@ from datetime import datetime
 from pipeline.decide import cadence, guard
 from pipeline.decide.audience import Telling, audiences, outranking
 from pipeline.decide.compose import Occasion, compose
-from pipeline.decide.enrich import components_after, known_after
+from pipeline.decide.enrich import components_after, known_after, regions_after
 from pipeline.decide.state import IncidentState, Phase, Told, worse
 from pipeline.decide.turn import ENDS, Turn, turn_of
 from pipeline.decide.view import Known
@@ -113,11 +113,13 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
     return replace(
         state,
         phase=step.turn.phase,
+        maintenance=step.turn.maintenance,
         known=step.known,
         worst=worse(state.worst, step.known.severity),
         subject=state.subject or step.known.title or f"Incident {state.incident}",
         reported_at=state.reported_at or entry.at,
         components=components_after(state, step.known),
+        regions=regions_after(state, step.known),
         told=_told(state, step.known, entry),
     )
 
@@ -181,6 +183,7 @@ def _occasion(state: IncidentState, step: _Step, seq: int, at: datetime, telling
         known=guard.tellable(step.known, at),
         before=told.known if told else Known(),
         over=step.turn.phase is Phase.OVER,
+        maintenance=step.turn.maintenance,
     )
 
 

@@ -41,6 +41,7 @@ class IncidentState:
     at: datetime | None = None
     policy: str | None = None
     phase: Phase = Phase.NEW
+    maintenance: bool = False
     known: Known = field(default_factory=Known)
     worst: Severity | None = None
     subject: str | None = None
@@ -48,13 +49,14 @@ class IncidentState:
     reported_at: datetime | None = None
     components: tuple[str, ...] = ()
     """Every component ever named, in the order of their first mention."""
+    regions: tuple[str, ...] = ()
     told: Mapping[str, Told] = field(default_factory=dict)
     promise: datetime | None = None
     """The next update that was promised and is still owed."""
     seen: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(source, id) of every input folded, and the entry that holds it."""
 
-    def entry_of(self, source: str, id: str) -> int | None:  # noqa: A002 - CloudEvents names it so
+    def entry_of(self, source: str, id: str) -> int | None:
         """The journal entry that holds this input, if it was taken before."""
         return self.seen.get((source, id))
 

@@ -1,6 +1,6 @@
 """What an event means at this point of an incident's life: a pure table with reasons."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.decide.state import IncidentState, Phase
 from schemas import incident as events
@@ -33,11 +33,18 @@ class Turn:
     kind: Kind
     phase: Phase
     why: str = ""
+    maintenance: bool = False
 
 
 def turn_of(state: IncidentState, event: IncidentEvent) -> Turn:
     """What `event` means for an incident in `state`."""
     kind, why = _taken_as(_KINDS[type(event)], event)
+    turn = _in_its_place(state, event, kind, why)
+    begins = turn.kind in {Kind.OPENED, Kind.REOPENED, Kind.RESOLVED}
+    return replace(turn, maintenance=kind in MAINTENANCE or (state.maintenance and not begins))
+
+
+def _in_its_place(state: IncidentState, event: IncidentEvent, kind: Kind, why: str) -> Turn:
     match kind:
         case Kind.MAINTENANCE_SCHEDULED:
             return Turn(kind, Phase.OPEN if state.phase is Phase.OPEN else Phase.PLANNED)

@@ -49,17 +49,17 @@ def visible_fields(level: Level, approvals: Mapping[str, str]) -> frozenset[str]
 
 def view(known: Known, level: Level, approvals: Mapping[str, str]) -> dict[str, Any]:
     """What a template for `level` may see of `known`: other fields are not there at all, not even as empty."""
-    return {name: _plain(getattr(known, name), level) for name in sorted(visible_fields(level, approvals))}
+    return {name: plain(getattr(known, name), level) for name in sorted(visible_fields(level, approvals))}
 
 
-def _plain(value: Any, level: Level) -> Any:
+def plain(value: Any, level: Level | None) -> Any:
     """Data only: no models, no enums; a text can never stand for the recipient's own link."""
     if isinstance(value, BaseModel):
         marks = marks_of(type(value))
         return {
-            name: _plain(getattr(value, name), level)
+            name: plain(getattr(value, name), level)
             for name in type(value).model_fields
-            if not marks or (name in marks and level in marks[name].levels)
+            if not marks or (level is not None and name in marks and level in marks[name].levels)
         }
     if isinstance(value, str):
         text = value.value if isinstance(value, StrEnum) else value
@@ -67,5 +67,5 @@ def _plain(value: Any, level: Level) -> Any:
     if isinstance(value, datetime) or value is None:
         return value
     if isinstance(value, Iterable):
-        return [_plain(item, level) for item in value]
+        return [plain(item, level) for item in value]
     raise TypeError(f"a {type(value).__name__} cannot be shown")

@@ -1,0 +1,1 @@
+"""Replaying: the recorded inputs decided once more, in a process that holds no sender."""

@@ -14,7 +14,7 @@ _GSM_BASIC = frozenset(
 _GSM_EXTENDED = frozenset("\f^{}\\[~]|€")
 """3GPP TS 23.038: characters of one septet, and of two."""
 
-_URL = re.compile(r"https?://[^\s]+", re.IGNORECASE)
+_URL = re.compile(r"https?://([^\s/?#]+)[^\s]*", re.IGNORECASE)
 _URL_WEIGHT = 23
 _LIGHT = ((0x0000, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
 """twitter-text, configuration version 3: these weigh 1, all others 2."""
@@ -44,9 +44,15 @@ def sms_segments(body: str) -> int:
 def post_weight(text: str) -> int:
     """The weighted length of a post; only URLs with a scheme are known as such."""
     text = unicodedata.normalize("NFC", text)
-    urls = len(_URL.findall(text))
-    rest = _URL.sub("", text)
+    rest = _URL.sub(lambda found: "" if _is_host(found[1]) else found[0], text)
+    urls = sum(_is_host(host) for host in _URL.findall(text))
     pictures = emoji.emoji_count(rest)
     plain = emoji.replace_emoji(rest, "")
     weights = (1 if any(low <= ord(char) <= high for low, high in _LIGHT) else 2 for char in plain)
     return urls * _URL_WEIGHT + 2 * pictures + sum(weights)
+
+
+def _is_host(name: str) -> bool:
+    """Whether DNS could hold it: labels of 1 to 63 octets in their ASCII form (RFC 1035, RFC 3492)."""
+    labels = [label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in name.split(".")]
+    return len(labels) > 1 and all(1 <= len(label) <= 63 for label in labels)

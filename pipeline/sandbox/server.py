@@ -158,7 +158,7 @@ class Sandbox:
         return self.truth.callbacks
 
     def fault(self, service: Service, kind: str, **options: Any) -> Fault:
-        """Arms one fault; `pipeline.sandbox.faults` lists them. Raises pydantic.ValidationError where it makes no sense."""
+        """Arms one fault; `pipeline.sandbox.faults` lists them. Raises pydantic.ValidationError."""
         fault = Fault(service=service, kind=kind, **options)
         self._faults.arm(fault)
         return fault

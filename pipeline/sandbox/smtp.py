@@ -5,7 +5,7 @@ import logging
 import ssl
 from typing import Any, Literal
 
-from aiosmtpd.smtp import SMTP, syntax
+from aiosmtpd.smtp import SMTP
 
 from pipeline.sandbox.faults import Fault, FaultBook, Stage
 from pipeline.sandbox.truth import Mail, Truth, mail_fields
@@ -69,7 +69,6 @@ class _Session(SMTP):  # type: ignore[misc]
             await self._writer.drain()
             await asyncio.sleep(pause_s)
 
-    @syntax("DATA")  # type: ignore[misc]
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd finds commands by name
         """As usual, unless the connection is to break in the middle of the message."""
         subject = "\n".join(self.envelope.rcpt_tos)
@@ -143,7 +142,7 @@ class SmtpDouble:
     async def handle_EHLO(  # noqa: N802
         self, server: _Session, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Adds PIPELINING (RFC 2920) where wanted: aiosmtpd reads line by line and so can do it, but does not say so."""
+        """Adds PIPELINING (RFC 2920) where wanted: aiosmtpd, reading line by line, can do it without saying so."""
         session.host_name = hostname
         return [responses[0], "250-PIPELINING", *responses[1:]] if self._pipelining else responses
 

@@ -32,9 +32,7 @@ def cut_at_sentence(text: str, fits: Callable[[str], bool], pointer: str) -> str
     return pointer.strip()
 
 
-def _longest(
-    text: str, ends: Iterable[int], mark: str, fits: Callable[[str], bool], pointer: str
-) -> str | None:
+def _longest(text: str, ends: Iterable[int], mark: str, fits: Callable[[str], bool], pointer: str) -> str | None:
     best = None
     # Growing from the shortest stops soon: far fewer candidates fit in a message than a long text has words.
     for end in ends:

@@ -31,7 +31,8 @@ _PLAIN: Final = str.maketrans(
         **dict.fromkeys("“”„‟«»″〝〞＂", '"'),
         **dict.fromkeys("‘’‚‛′ʼ`´＇", "'"),
         **dict.fromkeys("‐‑‒–—―−⁃﹣－", "-"),
-        **dict.fromkeys("\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
+        **dict.fromkeys("\t\u00a0\u1680\u202f\u205f\u3000", " "),
+        **dict.fromkeys(map(chr, range(0x2000, 0x200B)), " "),  # en quad to hair space
         **dict.fromkeys("\u00ad\u200b\u2060\ufeff", ""),
         **dict.fromkeys("\u2028\u2029", "\n"),
         **dict.fromkeys("•‣◦·∙●▪", "-"),

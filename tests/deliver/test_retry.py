@@ -14,7 +14,9 @@ AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 PATIENCE = Patience(base_s=4, cap_s=60, attempts=5, unknown_hold_s=30, unknowns=2, deadline_s=3600)
 
 
-def of(result: Result, *, attempt: int = 1, unknowns: int = 0, retry_after_s: float | None = None, late_s: float = 0) -> Outcome:
+def of(
+    result: Result, *, attempt: int = 1, unknowns: int = 0, retry_after_s: float | None = None, late_s: float = 0
+) -> Outcome:
     sent = Sent(result=result, reason="test", code=None, detail=None, provider_id=None, retry_after_s=retry_after_s)
     return outcome_of(
         sent,

@@ -1,0 +1,136 @@
+"""Checkpoints: what the appender signs, so that nobody, itself included, can shorten or rewrite the log unseen.
+
+The key lies in `<data_dir>/keys`, apart from what it signs; whoever wants to be sure keeps a copy of `log.pub` and of
+a checkpoint elsewhere.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from pipeline.audit.files import publish, replace_file, writing
+from pipeline.audit.note import Checkpoint, PublicKey, read_checkpoint, sign
+from pipeline.audit.seal import Chain
+from pipeline.audit.tree import CompactRange
+from pipeline.errors import AuditError, ConfigurationError
+
+EVERY_S = 1.0
+EVERY_ENTRIES = 1000
+
+
+def checkpoint_path(data_dir: Path) -> Path:
+    """Where the latest checkpoint lies."""
+    return data_dir / "audit" / "checkpoint"
+
+
+def public_key_path(data_dir: Path) -> Path:
+    """Where the log's public key lies."""
+    return data_dir / "keys" / "log.pub"
+
+
+def open_key(data_dir: Path) -> tuple[Ed25519PrivateKey, PublicKey]:
+    """The log's key, made at first use. Raises ConfigurationError when others may read it or it is damaged."""
+    path = data_dir / "keys" / "log.ed25519"
+    if not path.exists():
+        made = Ed25519PrivateKey.generate()
+        pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        with writing(path):
+            publish(path, pem, mode=0o600)
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"{path} can be read by others: chmod 600 {path}")
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except ValueError:
+        raise ConfigurationError(f"{path} is damaged: put it back from a backup") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigurationError(f"{path} is not an Ed25519 key")
+    raw = key.public_key().public_bytes_raw()
+    # The name is the log's origin: logs of different keys are different logs.
+    public = PublicKey(f"tocsin/log/{sha256(raw).hexdigest()[:16]}", raw)
+    pub = public_key_path(data_dir)
+    if not pub.exists() or pub.read_text() != f"{public}\n":
+        with writing(pub):
+            replace_file(pub, f"{public}\n".encode())
+    return key, public
+
+
+class Notary:
+    """Signs checkpoints of one log, each only if the one before is a prefix of it."""
+
+    def __init__(self, data_dir: Path, monotonic: Callable[[], float]) -> None:
+        """`monotonic`: seconds. Raises ConfigurationError, and AuditError when the last checkpoint is not its own."""
+        self._path = checkpoint_path(data_dir)
+        self._key, self.public = open_key(data_dir)
+        self._now = monotonic
+        self._signed_at = float("-inf")
+        self.last = self._stored()
+        self._before: CompactRange | None = None
+        self._since: list[bytes] = []
+
+    def follow(self, chain: Chain) -> None:
+        """Takes note of each state of the log, from the empty one on, entry by entry. Raises AuditError for a fork."""
+        if self._before is None:
+            signed = self.last.size if self.last else 0
+            if chain.size == signed:
+                self._check(chain.tree)
+                self._before = chain.tree
+        else:
+            self._since.append(chain.last)
+
+    def due(self) -> bool:
+        """Whether there is something to sign, and it is time: each second, or 1,000 entries."""
+        if not self._since:
+            return False
+        return len(self._since) >= EVERY_ENTRIES or self._now() - self._signed_at >= EVERY_S
+
+    def sign(self, chain: Chain) -> None:
+        """Signs `chain` and keeps the checkpoint on disk. Raises AuditError if it does not continue the last one."""
+        if self._before is None:
+            signed = self.last.size if self.last else 0
+            raise AuditError(
+                f"the log was cut: {self._path} is signed for {signed} entries, and it ends after {chain.size}"
+            )
+        if not self._since:
+            return
+        if self._stored() != self.last:
+            raise AuditError(f"{self._path} was changed by someone else: not signed")
+        self._check(self._before)
+        tree = self._before.extend(self._since)
+        if tree != chain.tree:
+            raise AuditError(
+                f"not signed: the log of {chain.size} entries does not continue the one of {self._before.size} "
+                "that was signed last"
+            )
+        checkpoint = Checkpoint(self.public.name, chain.size, chain.tree.root())
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(self._path):
+            replace_file(self._path, sign(checkpoint.text, self.public.name, self._key))
+        self.last, self._before, self._since, self._signed_at = checkpoint, tree, [], self._now()
+
+    def _check(self, tree: CompactRange) -> None:
+        if self.last is not None and (self.last.size, self.last.root) != (tree.size, tree.root()):
+            raise AuditError(
+                f"the log was forked: its first {self.last.size} entries have the root {tree.root().hex()}, "
+                f"but {self._path} is signed for {self.last.root.hex()}"
+            )
+
+    def _stored(self) -> Checkpoint | None:
+        try:
+            note = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return read_checkpoint(note, self.public)
+        except AuditError as error:
+            raise AuditError(
+                f"{self._path}: {error}. Nothing is sealed before that is cleared up: put keys/log.ed25519 back, "
+                "or move the checkpoint away to begin anew under another key"
+            ) from None

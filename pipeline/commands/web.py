@@ -1,0 +1,16 @@
+"""`tocsin web`: the HTTP service for unsubscribing and for what Twilio calls back."""
+
+import asyncio
+
+from pipeline.settings import Settings
+
+
+def web() -> None:
+    """The HTTP service: one-click unsubscribing, Twilio's status callbacks and STOP.
+
+    Listens on TOCSIN_WEB_HOST and TOCSIN_WEB_PORT; TOCSIN_PUBLIC_URL is where the outside reaches it.
+    """
+    from pipeline.web import logs, serve
+
+    logs.configure()
+    asyncio.run(serve.serve(Settings()))

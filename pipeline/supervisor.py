@@ -1,0 +1,237 @@
+"""Everything on one machine: the embedded broker, the sandbox, the rooms and the web service, one process each.
+
+`<data_dir>/run/up.json` says what runs: `pid` and `created` of the supervisor, `started` (RFC 3339), `broker`
+(host:port), `web_url` and `inbox_url` (null without one); and under `processes` by name: pid, created, restarts, log.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Self
+
+import psutil
+
+from pipeline import clock, policy
+from pipeline.broker import connect, runfile, topics
+from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
+from pipeline.broker.locks import held
+from pipeline.broker.process import PORTS, is_free
+from pipeline.errors import BrokerError, ConfigurationError, TocsinError
+from pipeline.processes import Say, Supervised, last_line
+from pipeline.settings import Settings
+from schemas.base import rfc3339
+
+ROOMS = ("decide", "deliver", "record")
+READY_TIMEOUT_S = 90.0
+RESTARTS_BEFORE_READY = 2
+"""A process that ends that often while it is awaited will not come up by itself."""
+POLL_S = 0.05
+
+
+class Supervisor:
+    """Starts all that Tocsin needs, keeps it running, and stops it in order: rooms, sandbox, broker.
+
+    `settings` are the effective ones once started: with the sandbox's addresses and keys, and the web service's port.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sandbox: bool = False,
+        web: bool = True,
+        rooms: tuple[str, ...] = ROOMS,
+        say: Say = lambda _line: None,
+    ) -> None:
+        self.settings = settings
+        self.broker = EmbeddedBroker(settings.data_dir) if settings.broker is None else None
+        self.processes: dict[str, Supervised] = {}
+        self.inbox_url: str | None = None
+        self.up_file = settings.data_dir / "run" / "up.json"
+        self._with_sandbox, self._with_web, self._rooms, self._say = sandbox, web, rooms, say
+        self._open = AsyncExitStack()
+        self._started = clock.now()
+
+    @property
+    def web_url(self) -> str | None:
+        """Where the web service listens on this machine; None without one."""
+        return f"http://{self.settings.web_host}:{self.settings.web_port}" if self._with_web else None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Starts broker, topics, policy, sandbox, rooms and web service, in this order; `ready` awaits the latter.
+
+        Raises BrokerError (AlreadyRunning, TopicMismatch …), PolicyError, ConfigurationError; then nothing is left
+        running.
+        """
+        try:
+            self._open.enter_context(held(runfile.run_dir(self.settings.data_dir) / "up.lock", self._refusal))
+            await self._sweep()
+            self._open.callback(self.up_file.unlink, missing_ok=True)
+            await self._start_broker()
+            await topics.ensure(self.settings)
+            if await policy.publish(self.settings):
+                self._say(f"policy published from {self.settings.policy_dir}")
+            if self._with_sandbox:
+                await self._start_sandbox()
+            if self._with_web:
+                self.settings = with_web_port(self.settings)
+            # The rooms stop together, and before anything that they need.
+            self._open.push_async_callback(self._stop_rooms)
+            for room in self._rooms:
+                await self._start(room, ["-m", "agents", room], _ready_file(self.settings, room))
+            if self._with_web:
+                await self._start("web", ["-m", "pipeline.cli", "web"], _ready_file(self.settings, "web"))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
+        """Returns once every process has said that it can work.
+
+        Raises TocsinError with the last words of one that cannot.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                for process in self.processes.values():
+                    await self._ready(process)
+        except TimeoutError:
+            late = [process for process in self.processes.values() if not process.is_ready]
+            words = "; ".join(f"{process.name}: {last_line(process.log_file)}" for process in late)
+            raise TocsinError(f"not ready after {timeout_s:g} s: {words}") from None
+
+    async def _ready(self, process: Supervised) -> None:
+        before = process.restarts
+        while not process.is_ready:
+            if process.restarts - before >= RESTARTS_BEFORE_READY:
+                raise TocsinError(f"{process.name} does not start: {last_line(process.log_file)} [{process.log_file}]")
+            await asyncio.sleep(POLL_S)
+
+    async def stop(self) -> None:
+        """Stops the rooms and the web service, then the sandbox, then the broker; each is waited for."""
+        await self._open.aclose()
+
+    async def _start_broker(self) -> None:
+        if self.broker is None:
+            return
+        await self.broker.start()
+        self._open.push_async_callback(self.broker.stop)
+        self._say(f"embedded broker on {self.broker.bootstrap}: {CAVEAT}")
+        keeper = asyncio.create_task(self._keep_broker(self.broker), name="keep the broker")
+        self._open.push_async_callback(_cancelled, keeper)
+
+    async def _keep_broker(self, broker: EmbeddedBroker) -> None:
+        while True:
+            if broker.has_died:
+                self._say(
+                    "the embedded broker died and is started again; "
+                    f"the last second of what it acknowledged may be lost [{broker.log_file}]"
+                )
+                try:
+                    await broker.restart()
+                except BrokerError as error:
+                    self._say(f"{error}; tried again")
+            await asyncio.sleep(0.5)
+
+    async def _start_sandbox(self) -> None:
+        run_file = self.settings.data_dir / "run" / "sandbox.json"
+
+        def is_ready(pid: int) -> bool:
+            return (runfile.read(run_file) or {}).get("pid") == pid
+
+        kept = ["--dir", str(self.settings.data_dir / "sandbox")]
+        command = ["-m", "pipeline.cli", "sandbox", *kept]
+        sandbox = await self._start("sandbox", command, is_ready)
+        self._open.push_async_callback(sandbox.stop)
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await self._ready(sandbox)
+        said = runfile.read(run_file) or {}
+        ports = {"--smtp-port": said["smtp_port"], "--http-port": said["http_port"]}
+        # After a restart it must be found where the rooms were told that it is.
+        sandbox.command = [*command, *(str(word) for pair in ports.items() for word in pair)]
+        self.inbox_url = said["inbox_url"]
+        self.settings = overridden(self.settings, said["env"])
+
+    async def _start(self, name: str, command: list[str], is_ready: Callable[[int], bool]) -> Supervised:
+        process = Supervised(
+            name, command, self.settings, is_ready=is_ready, say=self._say, changed=self._write_up_file
+        )
+        self.processes[name] = process
+        await process.start()
+        return process
+
+    async def _stop_rooms(self) -> None:
+        await asyncio.gather(*(process.stop() for name, process in self.processes.items() if name != "sandbox"))
+
+    def _write_up_file(self) -> None:
+        runfile.write_own(
+            self.up_file,
+            started=rfc3339(self._started),
+            broker=connect.bootstrap(self.settings),
+            web_url=self.web_url,
+            inbox_url=self.inbox_url,
+            processes={name: process.describe() for name, process in self.processes.items()},
+        )
+
+    def _refusal(self, holder: int | None) -> str:
+        return f"`tocsin up` already runs on {self.settings.data_dir} (pid {holder or 'unknown'})"
+
+    async def _sweep(self) -> None:
+        """Ends what a supervisor that was killed has left: what its run file names and still is the same process."""
+        left = runfile.read(self.up_file) or {}
+        found = {name: runfile.process_of(told) for name, told in left.get("processes", {}).items()}
+        orphans = {name: process for name, process in found.items() if process is not None}
+        if not orphans:
+            return
+        self._say(f"an earlier supervisor was killed; its processes are stopped first: {', '.join(orphans)}")
+        for process in orphans.values():
+            process.terminate()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, list(orphans.values()), 30)
+        for process in alive:
+            process.kill()
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _ready_file(settings: Settings, name: str) -> Callable[[int], bool]:
+    path = settings.data_dir / "run" / f"{name}.ready"
+
+    def is_ready(pid: int) -> bool:
+        try:
+            return path.read_text().strip() == str(pid)
+        except OSError:
+            return False
+
+    return is_ready
+
+
+def overridden(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """`settings` with what `TOCSIN_…` variables say, validated. Raises pydantic's ValidationError."""
+    said = {name.removeprefix("TOCSIN_").lower(): value for name, value in environment.items()}
+    return Settings(_env_file=None, **{**dict(settings), **said})
+
+
+def with_web_port(settings: Settings) -> Settings:
+    """A port for the web service, and a public URL that leads to it unless another was set.
+
+    Raises ConfigurationError when the port that was asked for is taken.
+    """
+    port = settings.web_port
+    if port == 0:
+        port = next(candidate for candidate in random.sample(PORTS, 50) if is_free(candidate))
+    elif not is_free(port):
+        raise ConfigurationError(f"port {port} is taken: set TOCSIN_WEB_PORT to another, or to 0 for a free one")
+    url = settings.public_url
+    if url == Settings.model_fields["public_url"].default:
+        url = f"http://127.0.0.1:{port}"
+    return settings.model_copy(update={"web_port": port, "public_url": url})

@@ -1,0 +1,160 @@
+"""The routes. Whatever is answered with success stands in the broker: nothing is promised that could be lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from pipeline.clock import Clock, now
+from pipeline.errors import BrokerError
+from pipeline.settings import Settings
+from pipeline.subscribers import event_record
+from pipeline.vault import Vault
+from pipeline.web import pages, twilio
+from pipeline.web.shield import Shield
+from schemas import codec, topics
+from schemas.base import Channel
+from schemas.codec import Outgoing
+from schemas.ids import derived
+from schemas.subscriber import Unsubscribed
+
+Publish = Callable[[Outgoing], Awaitable[None]]
+SOURCE = "/tocsin/web"
+RETRY_AFTER_S = 10
+NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
+
+
+def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock = now) -> ASGIApp:
+    """The service. `publish` returns once the broker has the record, and raises BrokerError otherwise."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_unsubscribe(app, vault, publish, clock)
+    _add_twilio(app, settings, vault, publish, clock)
+
+    @app.get("/health")
+    async def health() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.exception_handler(BrokerError)
+    async def later(request: Request, _error: BrokerError) -> Response:
+        again = {"Retry-After": str(RETRY_AFTER_S)}
+        if _wants_page(request):
+            return HTMLResponse(pages.try_again(), 503, again)
+        return PlainTextResponse("nothing was saved; try again later\n", 503, again)
+
+    return Shield(app, _headers(settings))
+
+
+def _headers(settings: Settings) -> list[tuple[str, str]]:
+    headers = [
+        ("Content-Security-Policy", pages.SECURITY_POLICY),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        ("X-Robots-Tag", "noindex"),
+        ("Cache-Control", "no-store"),
+    ]
+    if settings.public_url.startswith("https://"):
+        headers.append(("Strict-Transport-Security", "max-age=31536000"))
+    return headers
+
+
+def _wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _add_unsubscribe(app: FastAPI, vault: Vault, publish: Publish, clock: Clock) -> None:
+    """RFC 8058: the POST acts at once, without a question, cookie or redirect; the GET changes nothing."""
+
+    def holder(token: str) -> tuple[str, Channel]:
+        if (found := vault.read_link_token(token, "unsubscribe")) is None:
+            raise HTTPException(404)
+        return found
+
+    @app.get("/u/{token}")
+    async def ask(token: str) -> HTMLResponse:
+        return HTMLResponse(pages.ask(holder(token)[1]))
+
+    @app.post("/u/{token}")
+    async def unsubscribe(token: str, request: Request) -> Response:
+        subscriber_id, channel = holder(token)
+        form = await request.form(max_files=0, max_fields=10)  # urlencoded or multipart: RFC 8058 allows both
+        if form.get("List-Unsubscribe") != "One-Click":
+            raise HTTPException(400)
+        await publish(
+            event_record(subscriber_id, Unsubscribed(channel=channel, via="one-click"), clock(), source=SOURCE)
+        )
+        if _wants_page(request):
+            return HTMLResponse(pages.done(channel))
+        return PlainTextResponse("unsubscribed\n")
+
+    @app.exception_handler(404)
+    async def not_found(request: Request, _error: Exception) -> Response:
+        return HTMLResponse(pages.unknown(), 404) if _wants_page(request) else PlainTextResponse("not found\n", 404)
+
+
+def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:
+    secret = settings.twilio_auth_token
+    auth_token = secret.get_secret_value() if secret is not None else None
+
+    async def signed_form(request: Request) -> twilio.Form:
+        try:
+            form = twilio.Form.parse(await request.body())
+        except ValueError:
+            raise HTTPException(400) from None
+        if not twilio.is_from_twilio(
+            auth_token, _public(request, settings), form, request.headers.get("x-twilio-signature")
+        ):
+            raise HTTPException(403)
+        return form
+
+    @app.post("/twilio/status")
+    async def status(request: Request, d: str = "") -> Response:
+        form = await signed_form(request)
+        target = vault.read_callback_token(d)
+        if target is None or target[1] >= settings.partitions:
+            raise HTTPException(404)
+        intent_id, partition = target
+        report = twilio.reported(form, intent_id, clock())
+        if report is None:
+            raise HTTPException(400)
+        await publish(
+            codec.encode(
+                topics.PROVIDER_RECEIPTS,
+                report,
+                # Twilio repeats itself, and out of order: the same status of the same message is the same record.
+                id=derived("receipt", report.provider_id, report.status),
+                source=SOURCE,
+                subject=intent_id,
+                time=report.at,
+                partition=partition,
+            )
+        )
+        return Response(status_code=204)
+
+    @app.post("/twilio/inbound")
+    async def inbound(request: Request) -> Response:
+        heard = twilio.keyword_received(await signed_form(request), vault, clock())
+        if heard is not None:
+            copies = [
+                codec.encode(
+                    topics.PROVIDER_RECEIPTS,
+                    heard,
+                    id=derived("keyword", heard.provider_id, partition),
+                    source=SOURCE,
+                    subject=heard.provider_id,
+                    time=heard.at,
+                    partition=partition,
+                )
+                for partition in range(settings.partitions)
+            ]
+            await asyncio.gather(*map(publish, copies))
+        return Response(NO_REPLY, media_type="text/xml")
+
+
+def _public(request: Request, settings: Settings) -> str:
+    """The URL as Twilio has it from us; what a proxy, or a forger, says in forwarded headers counts for nothing."""
+    path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    return settings.public_url.rstrip("/") + path.partition("?")[0] + (f"?{query}" if query else "")

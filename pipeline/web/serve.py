@@ -1,0 +1,85 @@
+"""The service as a process: binds, says where it is reached, serves until it is told to stop."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pipeline.broker import runfile
+from pipeline.errors import ConfigurationError
+from pipeline.settings import Settings
+from pipeline.vault import Vault
+from pipeline.web.app import create_app
+from pipeline.web.publisher import Publisher
+
+MAX_REQUESTS = 500
+"""At once; beyond it the answer is 503, and memory stays bounded."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says that it is there once it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Path, port: int) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._port = port
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, then writes the run file."""
+        await super().startup(sockets)
+        if self.started:
+            runfile.write(self._ready, os.getpid(), port=self._port)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigurationError, naming the setting."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigurationError(
+            f"TOCSIN_WEB_HOST, TOCSIN_WEB_PORT: cannot listen on {host}:{port}: {error}"
+        ) from error
+
+
+def config_for(app: ASGIApp) -> uvicorn.Config:
+    """How it is served: no access log of uvicorn's, no trust in forwarded headers, no name of the software."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_REQUESTS,
+        timeout_graceful_shutdown=10,
+        ws="none",
+        lifespan="off",
+    )
+
+
+@asynccontextmanager
+async def _publisher(settings: Settings) -> AsyncIterator[Publisher]:
+    publisher = Publisher(settings)
+    try:
+        yield publisher
+    finally:
+        await publisher.close()
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT; `<data_dir>/run/web.ready` holds pid and port while it does."""
+    vault = Vault.open(settings)
+    ready = runfile.run_dir(settings.data_dir) / "web.ready"
+    listening = bind(settings.web_host, settings.web_port)
+    try:
+        async with _publisher(settings) as publisher:
+            app = create_app(settings, vault, publisher)
+            await _Server(config_for(app), ready, listening.getsockname()[1]).serve(sockets=[listening])
+    finally:
+        listening.close()
+        if (said := runfile.read(ready)) is not None and said["pid"] == os.getpid():
+            ready.unlink(missing_ok=True)

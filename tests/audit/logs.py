@@ -1,0 +1,98 @@
+"""Logs to test with: real records, sealed by the real seal."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pipeline.audit.note import Checkpoint, PublicKey, sign
+from pipeline.audit.seal import Chain, Sealed, seal, source_of
+from schemas import codec, topics
+from schemas.base import Channel, Message
+from schemas.codec import Outgoing, Record
+from schemas.delivery import ReceiptRecorded
+from schemas.ids import derived
+from schemas.subscriber import Choices, SealedContact, Subscribed, Unsubscribed
+from schemas.topics import Topic
+
+START = datetime(2026, 3, 4, 2, 0, tzinfo=UTC)
+NAME = "tocsin/log/test"
+
+
+def record_of(outgoing: Outgoing, offset: int, at: datetime = START, partition: int = 0) -> Record:
+    """`outgoing` as it comes back from a broker."""
+    return Record(
+        outgoing.topic, outgoing.partition or partition, offset, at, outgoing.key, outgoing.value, outgoing.headers
+    )
+
+
+def record(
+    topic: Topic, data: Message, *, id: str, subject: str, offset: int, at: datetime = START, partition: int = 0
+) -> Record:
+    return record_of(codec.encode(topic, data, id=id, source="test", subject=subject), offset, at, partition)
+
+
+def receipt(number: int, offset: int | None = None) -> Record:
+    at = START + timedelta(seconds=number)
+    data = ReceiptRecorded(intent_id=derived("i", number), channel=Channel.SMS, status="delivered", at=at)
+    return record(
+        topics.DELIVERY_RECORDS_TOPIC,
+        data,
+        id=derived("receipt", number),
+        subject=data.intent_id,
+        offset=number if offset is None else offset,
+        at=at,
+    )
+
+
+def subscribed(subscriber: str, offset: int) -> Record:
+    data = Subscribed(
+        choices=Choices(audiences=("customers",), channels=(Channel.EMAIL,)),
+        contact=SealedContact(nonce="bm9uY2U=", ciphertext="c2VjcmV0"),
+        address_tokens={Channel.EMAIL: "token"},
+    )
+    return record(
+        topics.SUBSCRIBER_EVENTS_TOPIC, data, id=derived("subscribed", subscriber), subject=subscriber, offset=offset
+    )
+
+
+def unsubscribed(subscriber: str, offset: int, id: str = "u-1") -> Record:
+    data = Unsubscribed(channel=Channel.EMAIL, via="one-click")
+    return record(topics.SUBSCRIBER_EVENTS_TOPIC, data, id=id, subject=subscriber, offset=offset)
+
+
+def seal_all(records: Iterable[Record], chain: Chain | None = None) -> list[Sealed]:
+    chain, found = chain or Chain(), []
+    for one in records:
+        found.append(seal(chain, one, source_of(one)))
+        chain = found[-1].chain
+    return found
+
+
+@dataclass(frozen=True)
+class Log:
+    """A sealed log with what vouches for it."""
+
+    sealed: Sequence[Sealed]
+    private: Ed25519PrivateKey
+
+    @property
+    def values(self) -> list[bytes]:
+        return [one.value for one in self.sealed]
+
+    @property
+    def stored(self) -> list[tuple[bytes | None, bytes | None]]:
+        return [(one.value, dict(one.outgoing.headers)["ce_root"]) for one in self.sealed]
+
+    @property
+    def key(self) -> PublicKey:
+        return PublicKey(NAME, self.private.public_key().public_bytes_raw())
+
+    def checkpoint(self, size: int | None = None) -> bytes:
+        chain = self.sealed[-1 if size is None else size - 1].chain
+        return sign(Checkpoint(NAME, chain.size, chain.tree.root()).text, NAME, self.private)
+
+
+def a_log(size: int = 10) -> Log:
+    return Log(seal_all(receipt(number) for number in range(size)), Ed25519PrivateKey.from_private_bytes(bytes(32)))

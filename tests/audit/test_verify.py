@@ -1,0 +1,237 @@
+import json
+import re
+from collections.abc import Callable
+from hashlib import sha256
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.audit.findings import Kind, Result
+from pipeline.audit.note import Checkpoint, PublicKey, sign
+from pipeline.audit.tree import leaf_hash
+from pipeline.audit.verify import exported, verify
+from tests.audit.logs import NAME, Log, a_log, receipt, seal_all
+
+LOG = a_log()
+K = Kind
+
+
+def check(values: list[bytes], log: Log = LOG, checkpoint: bytes | None = None) -> Result:
+    return verify(exported(values), checkpoint=checkpoint or log.checkpoint(), key=log.key)
+
+
+def named(result: Result) -> list[tuple[Kind, int | None]]:
+    return [(finding.kind, finding.index) for finding in result.findings]
+
+
+def naive(values: list[bytes]) -> bool:
+    """Whether a log links: the definition, word for word."""
+    prev = "0" * 64
+    for index, value in enumerate(values):
+        try:
+            entry = json.loads(value)
+            if type(entry["index"]) is not int or (entry["index"], entry["prev"]) != (index, prev):
+                return False
+        except (ValueError, TypeError, KeyError):
+            return False
+        prev = sha256(b"\x00" + value).hexdigest()
+    return True
+
+
+def relinked(values: list[bytes], first: int) -> list[bytes]:
+    """As someone would who rewrites the log: every entry from `first` on says what its predecessor now is."""
+    values = list(values)
+    for index in range(first, len(values)):
+        prev = leaf_hash(values[index - 1]).hex().encode()
+        values[index] = re.sub(rb'"prev":"[0-9a-f]{64}"', b'"prev":"' + prev + b'"', values[index], count=1)
+    return values
+
+
+def changed(values: list[bytes], index: int) -> list[bytes]:
+    return [v.replace(b"delivered", b"delayed!!") if i == index else v for i, v in enumerate(values)]
+
+
+def foreign(values: list[bytes], index: int) -> list[bytes]:
+    return [*values[:index], values[index].replace(b"delivered", b"never sent"), *values[index:]]
+
+
+def moved(values: list[bytes], index: int, to: int) -> list[bytes]:
+    values = list(values)
+    values.insert(to, values.pop(index))
+    return values
+
+
+V = LOG.values
+TAMPERED: dict[str, tuple[list[bytes], list[tuple[Kind, int | None]]]] = {
+    "a changed byte": (changed(V, 4), [(K.CHANGED, 4)]),
+    "two changed entries": (changed(changed(V, 2), 7), [(K.CHANGED, 2), (K.CHANGED, 7)]),
+    "a changed first entry": (changed(V, 0), [(K.CHANGED, 0)]),
+    "a changed last entry": (changed(V, 9), [(K.FORKED, None)]),
+    "a cut tail": (V[:7], [(K.CUT, 7)]),
+    "nothing left": ([], [(K.CUT, 0)]),
+    "a missing first entry": (V[1:], [(K.MISSING, 0)]),
+    "a missing middle": (V[:3] + V[4:], [(K.MISSING, 3)]),
+    "a longer missing middle": (V[:3] + V[6:], [(K.MISSING, 3)]),
+    "two swapped": (moved(V, 4, 5), [(K.MOVED, 4)]),
+    "one moved back": (moved(V, 7, 2), [(K.MOVED, 7)]),
+    "one moved to the end": (moved(V, 2, 9), [(K.MOVED, 2)]),
+    "a repeated entry": (V[:5] + V[4:], [(K.REPEATED, 4)]),
+    "the last repeated": (V + V[-1:], [(K.REPEATED, 9)]),
+    "a foreign entry": (foreign(V, 5), [(K.FOREIGN, 5)]),
+    "an entry made unreadable": ([*V[:5], b"{", *V[6:]], [(K.UNREADABLE, 5)]),
+    "the last made unreadable": ([*V[:9], b"\xff"], [(K.CUT, 9), (K.UNREADABLE, 9)]),
+    "a blank line": ([*V[:5], b"", *V[5:]], [(K.UNREADABLE, 5)]),
+    "a rewritten history": (relinked(changed(V, 4), 5), [(K.FORKED, None)]),
+    "an inflated index": ([*V[:5], V[5].replace(b'"index":5', b'"index":7'), *V[6:]], [(K.MISSING, 5), (K.FOREIGN, 7)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_the_tampering_is_found_and_located(name):
+    values, expected = TAMPERED[name]
+    assert sorted(named(check(values)), key=str) == sorted(expected, key=str)
+
+
+def test_a_sound_log_is_verified_with_all_its_entries_signed_for():
+    assert check(V) == Result(10, 0, LOG.sealed[-1].chain.tree.root(), 10, ())
+
+
+def test_an_empty_log_is_sound():
+    result = verify(())
+    assert result.ok
+    assert (result.entries, result.root) == (0, sha256(b"").digest())
+
+
+def test_a_finding_says_what_was_expected_and_what_was_found():
+    (finding,) = check(changed(V, 4)).findings
+    assert leaf_hash(V[4]).hex() in finding.expected
+    assert leaf_hash(changed(V, 4)[4]).hex() in finding.found
+
+
+def test_a_tail_that_nobody_signed_for_can_be_cut_without_a_trace_and_the_result_says_how_far_it_is_signed():
+    result = check(V[:7], checkpoint=LOG.checkpoint(6))
+    assert result.ok
+    assert (result.entries, result.signed) == (7, 6)
+    assert verify(exported(V)).signed is None
+
+
+def test_an_older_checkpoint_vouches_for_its_own_part():
+    assert check(V, checkpoint=LOG.checkpoint(6)).signed == 6
+    assert named(check(relinked(changed(V, 4), 5), checkpoint=LOG.checkpoint(6))) == [(K.FORKED, None)]
+    assert named(check(relinked(changed(V, 8), 9), checkpoint=LOG.checkpoint(6))) == []
+
+
+def test_a_checkpoint_signed_by_another_key_is_refused():
+    other = Log(LOG.sealed, Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
+    assert named(check(V, checkpoint=other.checkpoint())) == [(K.CHECKPOINT, None)]
+
+
+def test_a_checkpoint_of_another_log_is_refused():
+    note = sign(Checkpoint("another", 10, LOG.sealed[-1].chain.tree.root()).text, NAME, LOG.private)
+    assert named(check(V, checkpoint=note)) == [(K.CHECKPOINT, None)]
+
+
+def test_a_checkpoint_with_another_size_than_was_signed_is_refused():
+    assert named(check(V[:7], checkpoint=LOG.checkpoint().replace(b"\n10\n", b"\n7\n"))) == [(K.CHECKPOINT, None)]
+
+
+def test_a_checkpoint_with_a_wrong_root_is_a_fork():
+    note = sign(Checkpoint(NAME, 10, bytes(32)).text, NAME, LOG.private)
+    assert named(check(V, checkpoint=note)) == [(K.FORKED, None)]
+
+
+def test_a_checkpoint_is_refused_without_a_key_to_check_it_with():
+    assert named(verify(exported(V), checkpoint=LOG.checkpoint())) == [(K.CHECKPOINT, None)]
+
+
+def test_the_roots_in_the_records_locate_what_the_chain_alone_cannot():
+    stored = LOG.stored
+    rewritten = [(v, root) for v, (_, root) in zip(relinked(changed(V, 4), 5), stored, strict=True)]
+    assert named(verify(rewritten, key=LOG.key)) == [(K.ROOT, 4)]
+    last = [*stored[:9], (changed(V, 9)[9], stored[9][1])]
+    assert named(verify(last)) == [(K.ROOT, 9)]
+    wrong = [*stored[:6], (V[6], b"0" * 64), *stored[7:]]
+    assert named(verify(wrong)) == [(K.ROOT, 6)]
+    assert verify(stored).ok
+
+
+def test_the_appends_of_one_who_was_no_longer_the_appender_are_voids_in_the_topic():
+    """Two appenders continue the same log of four with the same records; the second one's come late."""
+    records = [receipt(number) for number in (4, 5, 6, 7)]
+    before = seal_all(receipt(number) for number in range(4))
+    ours = seal_all(records, before[-1].chain)
+    same, otherwise = ours[:2], seal_all(reversed(records), before[-1].chain)
+    for zombie in (same, otherwise):
+        stored = [(one.value, dict(one.outgoing.headers)["ce_root"]) for one in (*before, *ours, *zombie)]
+        result = verify(stored, voids_allowed=True)
+        assert (result.ok, result.entries, result.voids) == (True, 8, len(zombie))
+        assert not verify(stored).ok
+
+
+def test_voids_before_the_entry_that_links_are_passed_over_too():
+    before = seal_all(receipt(number) for number in range(4))
+    first = seal_all([receipt(4)], before[-1].chain)
+    late = seal_all([receipt(5), receipt(6)], before[-1].chain)
+    again = seal_all([receipt(5), receipt(6)], first[-1].chain)
+    stored = [(one.value, None) for one in (*before, *first, *late, *again)]
+    result = verify(stored, voids_allowed=True)
+    assert (result.ok, result.entries, result.voids) == (True, 7, 2)
+
+
+def test_something_foreign_in_the_topic_is_no_void():
+    result = verify([(value, None) for value in foreign(V, 5)], voids_allowed=True)
+    assert result.voids == 1  # it holds a record that is sealed: an append of a former appender looks the same
+    strange = [*V[:5], V[5].replace(b'"record_id":"', b'"record_id":"x'), *V[5:]]
+    assert named(verify([(value, None) for value in strange], voids_allowed=True)) == [(K.FOREIGN, 5)]
+    assert named(verify([(v, None) for v in [*V[:5], None, *V[5:]]], voids_allowed=True)) == [(K.UNREADABLE, 5)]
+
+
+LONG = a_log(24)
+EDIT = st.tuples(st.integers(0, 23), st.integers(0, 2000), st.integers(1, 255))
+
+
+@given(EDIT)
+def test_every_single_changed_byte_of_an_export_is_found_where_it_is(edit):
+    index, place, flip = edit
+    value = bytearray(LONG.values[index])
+    value[place % len(value)] ^= flip
+    content = b"".join(v + b"\n" for v in [*LONG.values[:index], bytes(value), *LONG.values[index + 1 :]])
+    result = check(content.splitlines() if False else content.removesuffix(b"\n").split(b"\n"), LONG)
+    assert not result.ok
+    assert index == 23 or {index} & {finding.index for finding in result.findings}
+
+
+TAMPERINGS: list[Callable[[list[bytes], int, int], list[bytes]]] = [
+    lambda v, i, j: v,
+    lambda v, i, j: v[:i] + v[i + 1 :],
+    lambda v, i, j: moved(v, i, j),
+    lambda v, i, j: [*v[:j], v[i], *v[j:]],
+    lambda v, i, j: v[:i],
+    lambda v, i, j: changed(v, i),
+    lambda v, i, j: [*v[:i], b"null", *v[i:]],
+    lambda v, i, j: [*v[:i], v[j], *v[i + 1 :]],
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(TAMPERINGS), st.integers(0, 23), st.integers(0, 23)), max_size=4))
+def test_it_finds_something_exactly_if_the_naive_twin_does(steps):
+    values = LONG.values
+    for tamper, i, j in steps:
+        values = tamper(values, min(i, len(values) - 1), min(j, len(values) - 1)) if values else values
+    result = verify(exported(values))
+    assert result.ok is naive(values)
+    assert check(values, LONG).ok is (values == LONG.values)
+    assert result.entries <= len(values)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([*V, b"[]", b"{}", b'{"index":1}'])), max_size=8))
+def test_whatever_stands_there_it_gives_a_result(values):
+    assert verify(exported(values)).ok is naive(values)
+    assert isinstance(verify([(v, v) for v in values], voids_allowed=True), Result)
+
+
+def test_the_line_of_a_public_key_says_if_it_is_damaged():
+    line = str(LOG.key)
+    assert PublicKey.parse(f"{line}\n") == LOG.key

@@ -1,0 +1,124 @@
+"""docker-compose.yml and the Dockerfile, held against what they name: settings, commands, files, each other."""
+
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from pipeline import cli
+from pipeline.settings import Settings
+from tests.paths import REPOSITORY
+
+COMPOSE = REPOSITORY / "docker-compose.yml"
+DOCKERFILE = (REPOSITORY / "deploy" / "Dockerfile").read_text()
+IGNORED = (REPOSITORY / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
+KNOWN = set(
+    ["image", "build", "init", "read_only", "tmpfs", "cap_drop", "security_opt", "env_file", "environment", "volumes", "restart", "stop_grace_period", "depends_on", "ports", "healthcheck", "entrypoint", "command"]
+)
+CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    content = yaml.safe_load(COMPOSE.read_text())
+    assert set(content) - {"services", "volumes"} == {name for name in content if name.startswith("x-")}
+    return dict(content)
+
+
+def ours(compose: dict[str, Any]) -> dict[str, Any]:
+    return {name: service for name, service in compose["services"].items() if service.get("image") == "tocsin"}
+
+
+def test_the_services_are_the_broker_the_mail_server_and_the_same_processes(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"kafka", "mailpit", "init", "decide", "deliver", "record", "web"}
+    assert set(ours(compose)) == {"init", "decide", "deliver", "record", "web"}
+    for name, service in compose["services"].items():
+        assert set(service) <= KNOWN, name
+
+
+def test_every_dependency_exists_and_can_meet_its_condition(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how["condition"] in CONDITIONS
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in compose["services"][needed]
+            if how["condition"] == "service_completed_successfully":
+                assert "restart" not in compose["services"][needed], "it would never be completed"
+
+
+def test_every_volume_is_declared_and_every_declared_one_is_used(compose: dict[str, Any]) -> None:
+    used = {mount.split(":")[0] for service in compose["services"].values() for mount in service.get("volumes", [])}
+    assert used == set(compose["volumes"])
+
+
+def test_every_port_is_bound_to_loopback(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == len({port.split(":")[1] for port in ports}) == 4
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_every_variable_is_a_setting_and_the_values_are_valid(compose: dict[str, Any]) -> None:
+    for service in ours(compose).values():
+        names = {name.removeprefix("TOCSIN_").lower(): value for name, value in service["environment"].items()}
+        assert set(names) <= set(Settings.model_fields)
+        Settings(_env_file=None, **names)
+    for name in re.findall(r"TOCSIN_(\w+)", DOCKERFILE):
+        assert name.lower() in Settings.model_fields
+
+
+def test_the_rooms_reach_the_broker_and_the_mail_server_by_the_names_of_their_services(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["deliver"]["environment"]
+    assert environment["TOCSIN_BROKER"] == "kafka://kafka:19092"
+    assert "INSIDE://kafka:19092" in compose["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    assert environment["TOCSIN_SMTP_URL"] == "smtp://mailpit:1025"
+
+
+def test_every_command_is_one_of_the_command_line(compose: dict[str, Any]) -> None:
+    for name, service in ours(compose).items():
+        if name != "init":
+            assert_command(service["command"])
+    steps = compose["services"]["init"]["command"][0].split(" && ")
+    assert steps[0] == "python -m pipeline.broker"
+    assert_command(steps[1].split()[1:])
+
+
+def assert_command(words: list[str]) -> None:
+    if words[0] == "worker":
+        assert words[1:] in [[role.value] for role in cli.Role]
+        return
+    command = cli.load(words[0])
+    context = typer.Context(command)
+    for word in words[1:]:
+        command = command.get_command(context, word)
+        assert command is not None, words
+
+
+def test_the_image_is_built_from_files_that_exist_and_are_let_in() -> None:
+    copied = [
+        line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from" not in line
+    ]
+    for path in [path for paths in copied for path in paths]:
+        assert (REPOSITORY / path).exists()
+        assert f"!{path}" in IGNORED
+    assert IGNORED[1] == "*"
+
+
+def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:
+    installs = re.findall(r"pip (?:install|wheel) .*", DOCKERFILE)
+    assert len(installs) == 4
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
+    assert re.search(r"^USER tocsin$", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker client here")
+def test_docker_itself_accepts_the_file() -> None:
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("the docker client here has no compose")
+    done = subprocess.run(
+        ["docker", "compose", "-f", str(COMPOSE), "config", "-q"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

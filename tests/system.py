@@ -1,0 +1,267 @@
+"""The running system for tests: a real broker, the rooms as real processes, and sandboxes that keep the truth.
+
+Every wait is for a condition that the system itself shows (a record, a file, a message taken), with a deadline.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline import policy
+from pipeline.broker import connect, topics
+from pipeline.broker.process import BrokerProcess
+from pipeline.deliver.ledger import Ledger, Told
+from pipeline.registrations import registration
+from pipeline.sandbox import Sandbox
+from pipeline.settings import REPOSITORY, Settings
+from pipeline.subscribers import subscribe
+from pipeline.vault import Vault
+from schemas import codec
+from schemas import topics as wire
+from schemas.base import Channel
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
+from schemas.ids import intent_id
+from schemas.incident import IncidentEvent
+
+T = TypeVar("T")
+AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
+ROOMS = ("decide", "deliver", "record")
+
+
+async def eventually(probe: Callable[[], Awaitable[T]], within_s: float = 60.0, what: str = "") -> T:
+    """The first true answer of `probe`; AssertionError after the deadline, with the last answer."""
+    last: Any = None
+    try:
+        async with asyncio.timeout(within_s):
+            while not (last := await probe()):
+                await asyncio.sleep(0.05)  # between two looks at a system that runs in other processes
+            return last
+    except TimeoutError:
+        raise AssertionError(f"not within {within_s:.0f} s: {what or probe.__name__}; last: {last!r}") from None
+
+
+@dataclass
+class Delivered:
+    """What the records say became of every intent."""
+
+    intended: set[str] = field(default_factory=set)
+    results: dict[str, Result] = field(default_factory=dict)
+    unknowns: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def open(self) -> set[str]:
+        """Intents without a terminal outcome."""
+        return {i for i in self.intended if i not in self.results or not self.results[i].terminal}
+
+
+class System:
+    """One data directory, one broker, one sandbox, and the rooms that a test asks for."""
+
+    def __init__(self, settings: Settings, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        env = {**sandbox.settings_env(), "TOCSIN_DATA_DIR": str(settings.data_dir)}
+        env |= {"TOCSIN_PARTITIONS": str(settings.partitions), "TOCSIN_RETRY_BASE_S": "0.2"}
+        env |= {"TOCSIN_UNKNOWN_HOLD_S": "0.5", "TOCSIN_SESSION_TIMEOUT_S": str(settings.session_timeout_s)}
+        if settings.broker is not None:
+            env["TOCSIN_BROKER"] = settings.broker
+        self.env = env
+        self.settings = Settings(_env_file=None, **{k.removeprefix("TOCSIN_").lower(): v for k, v in env.items()})  # type: ignore[arg-type]
+        self.vault = Vault.open(self.settings)
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self._logs = settings.data_dir / "logs"
+
+    # --- processes
+
+    async def start(self, *rooms: str, env: Mapping[str, str] | None = None, worker: str = "1") -> None:
+        """Starts rooms and waits until each has its partitions and has folded its past."""
+        await asyncio.gather(*(self._start(room, env or {}, worker) for room in rooms or ROOMS))
+
+    async def _start(self, room: str, env: Mapping[str, str], worker: str) -> None:
+        await self.spawn(room, env, worker)
+        await self.ready(room)
+
+    async def spawn(self, room: str, env: Mapping[str, str] | None = None, worker: str = "1") -> None:
+        """Starts a room without waiting."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._ready_file(room).unlink(missing_ok=True)
+        with (self._logs / f"{room}-{worker}.log").open("ab") as log:
+            self.processes[f"{room}-{worker}"] = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "agents", room,
+                cwd=REPOSITORY,
+                env={**os.environ, **self.env, "TOCSIN_WORKER_ID": worker, **(env or {})},
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    async def ready(self, room: str) -> None:
+        """Returns when the room has said that it is ready."""
+
+        async def said() -> bool:
+            return self._ready_file(room).exists()
+
+        await eventually(said, 60, f"{room} is ready; its log: {self.log(room)}")
+
+    async def ended(self, room: str, worker: str = "1", within_s: float = 60) -> int:
+        """Waits until a room's process has ended; its exit status (negative: the signal)."""
+        async with asyncio.timeout(within_s):
+            return await self.processes.pop(f"{room}-{worker}").wait()
+
+    async def stop(self, room: str, sig: signal.Signals = signal.SIGTERM, worker: str = "1") -> int:
+        """Signals a room's process and waits until it has ended."""
+        process = self.processes[f"{room}-{worker}"]
+        if process.returncode is None:
+            process.send_signal(sig)
+        return await self.ended(room, worker)
+
+    async def stop_all(self) -> None:
+        """SIGTERM to all; SIGKILL to what has not ended after 30 s."""
+        for process in self.processes.values():
+            if process.returncode is None:
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                await asyncio.wait_for(process.wait(), 30)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        self.processes.clear()
+
+    def fired(self, failpoint: str) -> bool:
+        """Whether a process has killed itself at this failpoint."""
+        return (self.settings.data_dir / "run" / f"fired.{failpoint}").exists()
+
+    def log(self, room: str, worker: str = "1") -> str:
+        """The end of a room's log."""
+        path = self._logs / f"{room}-{worker}.log"
+        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+
+    def _ready_file(self, room: str) -> Path:
+        return self.settings.data_dir / "run" / f"{room}.ready"
+
+    # --- input
+
+    async def publish_policy(self) -> None:
+        """Publishes the shipped policy."""
+        published = policy.load(self.settings.policy_dir)
+        await self.write(
+            codec.encode(wire.POLICIES, published, id=published.hash, source="/tests", subject=published.name)
+        )
+
+    async def write(self, *records: codec.Outgoing) -> None:
+        """Writes records; returns when the broker has them."""
+        async with connect.open_producer(self.settings) as producer:
+            for record in records:
+                await connect.send(producer, record)
+
+    async def subscribe(self, subscriber: str, **fields: str) -> None:
+        """Subscribes one; fields as in the CSV form."""
+        lists = {name: text.split(";") for name, text in fields.items() if name in {"audiences", "channels", "components"}}
+        row = registration({"audiences": ["customers"], **fields, **lists})
+        await self.write(*subscribe(self.vault, row, subscriber, AT))
+
+    async def publish(self, incident: str, *events: IncidentEvent, start: int = 0) -> None:
+        """Publishes incident events with ids INCIDENT/0, /1, …"""
+        await self.write(
+            *(
+                codec.encode(
+                    wire.INCIDENT_EVENTS, event, id=f"{incident}/{start + n}", source="/tests", subject=incident
+                )
+                for n, event in enumerate(events)
+            )
+        )
+
+    # --- what the records say
+
+    async def read(self, topic: wire.Topic) -> list[codec.Record]:
+        """Everything in a topic."""
+        return [record async for record in connect.read_all(self.settings, topic.name)]
+
+    async def delivered(self) -> Delivered:
+        """Folds the delivery records, first of each id."""
+        found, ledgers = Delivered(), {}
+        seen: set[str] = set()
+        for record in await self.read(wire.DELIVERY_RECORDS_TOPIC):
+            event = codec.decode(record)
+            if event.id in seen:
+                continue
+            seen.add(event.id)
+            ledger = ledgers.setdefault(record.partition, Ledger())
+            ledger.apply(event.data)
+            self._note(found, ledger, event.data)
+        return found
+
+    @staticmethod
+    def _note(found: Delivered, ledger: Ledger, data: object) -> None:
+        if isinstance(data, DeliveriesIntended):
+            found.intended |= {intent_id(data.incident, data.seq, r, data.channel) for r in data.recipients}
+        if isinstance(data, DeliveriesEnded):
+            for outcome in data.outcomes:
+                intent = intent_id(data.incident, data.seq, outcome.recipient, data.channel)
+                found.unknowns[intent] += outcome.result is Result.UNKNOWN
+                found.reasons[outcome.reason] += 1
+                work = ledger.work(Told(data.incident, data.seq, data.channel), outcome.recipient)
+                if work is not None and work.result is not None:
+                    found.results[intent] = work.result
+
+    async def all_settled(self, intents: int, within_s: float = 90) -> Delivered:
+        """Waits until this many intents are on record and each has come to a terminal outcome."""
+
+        async def settled() -> Delivered | None:
+            found = await self.delivered()
+            return found if len(found.intended) >= intents and not found.open else None
+
+        return await eventually(settled, within_s, f"{intents} intents settled; deliver says: {self.log('deliver')}")
+
+    # --- what the sandboxes know
+
+    def mails_by_intent(self) -> Counter[str]:
+        """How often each intent's mail was taken."""
+        return Counter((mail.message_id or "").strip("<>").split("@")[0] for mail in self.sandbox.mails)
+
+    def texts_by_intent(self) -> Counter[str]:
+        """How often each intent's SMS was taken, by the token in its status callback."""
+        found: Counter[str] = Counter()
+        for text in self.sandbox.texts:
+            token = (text.status_callback or "").partition("?d=")[2]
+            named = self.vault.read_callback_token(token)
+            found[named[0] if named else f"no token: {text.body[:40]}"] += 1
+        return found
+
+    def posts_by_text(self) -> Counter[str]:
+        """How often each post was taken."""
+        return Counter(post.text for post in self.sandbox.posts)
+
+
+@asynccontextmanager
+async def running(
+    broker: BrokerProcess, sandbox: Sandbox, rooms: Iterable[str] = ROOMS, **settings: Any
+) -> AsyncIterator[System]:
+    """A system on `broker` (started and stopped here), with all topics and the shipped policy."""
+    async with AsyncExitStack() as stack:
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        given = Settings(
+            _env_file=None, data_dir=broker.data_dir, **{"partitions": 3, "session_timeout_s": 10, **settings}
+        )
+        await topics.ensure(given)
+        system = System(given, sandbox)
+        stack.push_async_callback(system.stop_all)
+        await system.publish_policy()
+        await system.start(*rooms)
+        yield system
+
+
+def channel_counts(found: Delivered) -> Counter[Result]:
+    """How many intents ended how."""
+    return Counter(found.results.values())
+
+
+CHANNELS = tuple(Channel)

@@ -1,0 +1,371 @@
+"""Subscribers: the fold of their events, and what a file of them comes to."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import subscribers
+from pipeline.broker import connect
+from pipeline.commands.subscribers import read_roster, state_of, write
+from pipeline.enrolment import Planned, plan_events, plan_import
+from pipeline.registrations import BadFile, Refused, Registration, read_csv, registration
+from pipeline.settings import Settings
+from pipeline.subscribers import Roster, fold
+from pipeline.vault import ContactData, Unreadable, Vault
+from schemas import codec, topics
+from schemas.base import Channel, Message
+from schemas.codec import Record
+from schemas.subscriber import (
+    Bounced,
+    Choices,
+    ChoicesChanged,
+    Complained,
+    Confirmed,
+    Erased,
+    Restarted,
+    Stopped,
+    Subscriber,
+    SubscriberKind,
+    Unsubscribed,
+)
+
+AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
+VAULT = Vault.of(b"a secret of the test suite, long enough")
+EMAIL, SMS, X = Channel.EMAIL, Channel.SMS, Channel.X
+ANNA = Registration(
+    SubscriberKind.PERSON,
+    Choices(audiences=("customers",), channels=(EMAIL, SMS)),
+    ContactData(name="Anna", email="anna@example.com", phone="+4915112345678"),
+)
+KEY, SUBSCRIBED = subscribers.subscribed(VAULT, ANNA, "anna")
+
+
+def after(*events: Message, start: Subscriber | None = None) -> Subscriber:
+    folded = start
+    for second, event in enumerate(events):
+        folded = fold("anna", folded, event, AT + timedelta(seconds=second))
+    assert folded is not None
+    return folded
+
+
+def reasons(subscriber: Subscriber) -> dict[Channel, str]:
+    return {channel: opt_out.reason for channel, opt_out in subscriber.opted_out.items()}
+
+
+opt_outs = st.sampled_from([EMAIL, SMS]).flatmap(
+    lambda channel: st.sampled_from(
+        [
+            Unsubscribed(channel=channel, via="one-click"),
+            Bounced(channel=channel, code="5.1.1"),
+            Complained(channel=channel),
+            Stopped(channel=channel, via="keyword"),
+        ]
+    )
+)
+other_choices = ChoicesChanged(choices=Choices(audiences=("technical",), channels=(EMAIL, SMS, X)))
+
+
+@given(st.lists(opt_outs, max_size=6).flatmap(lambda events: st.tuples(st.just(events), st.permutations(events))))
+def test_opt_outs_come_to_the_same_in_any_order(both: tuple[Sequence[Message], Sequence[Message]]) -> None:
+    one, other = both
+    assert reasons(after(SUBSCRIBED, *one)) == reasons(after(SUBSCRIBED, *other))
+
+
+@given(st.lists(opt_outs, min_size=1, max_size=4))
+def test_an_opt_out_holds_whether_it_comes_before_or_after_the_subscription(events: list[Message]) -> None:
+    assert reasons(after(*events, SUBSCRIBED)) == reasons(after(SUBSCRIBED, *events))
+
+
+@given(st.lists(opt_outs, max_size=4))
+def test_no_change_of_choices_undoes_an_opt_out(events: list[Message]) -> None:
+    before = after(SUBSCRIBED, *events)
+    changed = after(other_choices, SUBSCRIBED, start=before)
+    assert changed.opted_out == before.opted_out
+
+
+@given(st.lists(opt_outs, max_size=5))
+def test_start_lifts_a_stop_and_nothing_else(events: list[Message]) -> None:
+    before = after(SUBSCRIBED, *events)
+    restarted = after(Restarted(channel=SMS), start=before)
+    expected = {c: r for c, r in reasons(before).items() if (c, r) != (SMS, "stopped")}
+    assert reasons(restarted) == expected
+
+
+@given(st.lists(opt_outs, max_size=5))
+def test_the_same_event_twice_is_the_same_as_once(events: list[Message]) -> None:
+    twice = [event for event in events for _ in range(2)]
+    assert reasons(after(SUBSCRIBED, *events)) == reasons(after(SUBSCRIBED, *twice))
+
+
+@given(st.lists(st.one_of(opt_outs, st.just(SUBSCRIBED), st.just(other_choices), st.just(Erased())), max_size=8))
+def test_once_erased_nothing_but_tokens_and_opt_outs_is_left(events: list[Message]) -> None:
+    erased = after(SUBSCRIBED, Erased(), *events)
+    assert erased.erased
+    assert erased.contact is None
+    assert erased.choices.audiences == ()
+    assert erased.address_tokens == SUBSCRIBED.address_tokens
+
+
+def test_an_opt_out_keeps_its_first_moment() -> None:
+    twice = after(SUBSCRIBED, Unsubscribed(channel=EMAIL, via="one-click"), Unsubscribed(channel=EMAIL, via="operator"))
+    assert twice.opted_out[EMAIL].since == AT + timedelta(seconds=1)
+
+
+def test_a_stop_does_not_hide_an_unsubscribe_from_start() -> None:
+    unsubscribed = Unsubscribed(channel=SMS, via="preferences")
+    back = after(SUBSCRIBED, unsubscribed, Stopped(channel=SMS, via="keyword"), Restarted(channel=SMS))
+    assert reasons(back) == {SMS: "unsubscribed"}
+
+
+def test_a_confirmed_address_lifts_an_unsubscribe_but_no_complaint() -> None:
+    left = after(SUBSCRIBED, Unsubscribed(channel=EMAIL, via="one-click"), Complained(channel=SMS))
+    assert reasons(after(Confirmed(channels=(EMAIL, SMS)), start=left)) == {SMS: "complained"}
+
+
+def test_a_new_address_lifts_the_old_ones_bounce_but_no_unsubscribe() -> None:
+    tokens = {EMAIL: VAULT.address_token(EMAIL, "new@example.com"), SMS: VAULT.address_token(SMS, "+15005550006")}
+    moved = ChoicesChanged(choices=ANNA.choices, contact=SUBSCRIBED.contact, address_tokens=tokens)
+    left = after(SUBSCRIBED, Bounced(channel=EMAIL, code="5.1.1"), Unsubscribed(channel=SMS, via="operator"))
+    assert reasons(after(moved, start=left)) == {SMS: "unsubscribed"}
+
+
+@pytest.mark.parametrize("event", [other_choices, Confirmed(channels=(EMAIL,)), Restarted(channel=SMS)])
+def test_what_concerns_nobody_known_changes_nothing(event: Message) -> None:
+    assert fold("anna", None, event, AT) is None
+
+
+def test_an_id_that_nobody_can_have_breaks_no_fold() -> None:
+    assert fold("", None, SUBSCRIBED, AT) is None
+    assert fold("a b\n", None, Unsubscribed(channel=EMAIL, via="operator"), AT) is None
+
+
+def test_a_subscription_is_a_key_and_an_event_without_plaintext() -> None:
+    key, event = subscribers.subscribe(VAULT, ANNA, "anna", AT)
+    assert (key.topic, event.topic) == ("subscriber.keys", "subscriber.events")
+    assert key.key == event.key == b"anna"
+    for secret in (b"Anna", b"anna@", b"15112345678"):
+        assert secret not in (event.value or b"")
+    roster = read([key, event])
+    assert roster.contact(VAULT, "anna") == ANNA.contact
+    assert roster.by_address[(EMAIL, VAULT.address_token(EMAIL, "ANNA@example.com"))] == "anna"
+
+
+def test_after_the_keys_tombstone_nothing_opens() -> None:
+    key, event = subscribers.subscribe(VAULT, ANNA, "anna", AT)
+    first, erasing, last = Planned(1, "anna", Erased()).records(AT)
+    assert not first
+    roster = read([key, event, *erasing, *last])
+    assert roster.contact(VAULT, "anna") is None
+    assert roster.keys == {}
+    assert state_of(roster.subscribers["anna"]) == "erased"
+
+
+def read(records: Sequence[codec.Outgoing]) -> Roster:
+    roster = Roster()
+    for offset, o in enumerate(records):
+        roster.read(Record(o.topic, 0, offset, AT + timedelta(seconds=offset), o.key, o.value, o.headers))
+    return roster
+
+
+CSV = """\
+id,name,email,phone,x_handle,audiences,channels,components,language,time_zone
+anna,Anna Lindqvist,anna@example.com,+49 151 12345678,,customers; executives,sms;email,Login,de,Europe/Berlin
+,Bob,Bob@Example.com,,,customers,,,,
+status,,,,@TocsinStatus,public,,,,
+""".splitlines(keepends=True)
+
+
+def imported(lines: Sequence[str], roster: Roster) -> list[Planned]:
+    return list(plan_import(read_csv(lines), roster, VAULT, AT))
+
+
+def test_a_csv_line_becomes_a_subscriber() -> None:
+    roster = Roster()
+    assert [p.refused for p in imported(CSV, roster)] == [None, None, None]
+    anna, status = roster.subscribers["anna"], roster.subscribers["status"]
+    assert anna.choices == Choices(
+        audiences=("customers", "executives"),
+        channels=(SMS, EMAIL),
+        components=("Login",),
+        language="de",
+        time_zone="Europe/Berlin",
+    )
+    assert roster.contact(VAULT, "anna") == ContactData(
+        name="Anna Lindqvist", email="anna@example.com", phone="+4915112345678"
+    )
+    assert (status.kind, status.choices.channels) == (SubscriberKind.ACCOUNT, (X,))
+    random_id = (set(roster.subscribers) - {"anna", "status"}).pop()
+    assert len(random_id) == 32
+    assert roster.subscribers[random_id].choices.channels == (EMAIL,)
+
+
+def test_the_same_file_twice_changes_nothing() -> None:
+    roster = Roster()
+    imported(CSV, roster)
+    again = imported(CSV, roster)
+    assert [(p.event, p.key, p.refused) for p in again] == [(None, None, None)] * 3
+    assert len(roster.subscribers) == 3
+
+
+def test_a_changed_line_changes_the_subscriber_under_the_same_key() -> None:
+    roster = Roster()
+    imported(CSV, roster)
+    changed = imported(["id,email,audiences\n", "anna,anna@new.example.com,technical\n"], roster)
+    assert isinstance(changed[0].event, ChoicesChanged)
+    assert changed[0].key is None
+    assert roster.subscribers["anna"].choices.channels == (SMS, EMAIL)
+    contact = roster.contact(VAULT, "anna")
+    assert contact is not None
+    assert (contact.email, contact.phone) == ("anna@new.example.com", "+4915112345678")
+
+
+def test_an_import_never_undoes_an_opt_out() -> None:
+    roster = Roster()
+    imported(CSV, roster)
+    roster.apply("anna", Unsubscribed(channel=EMAIL, via="one-click"), AT)
+    imported(["id,email,audiences\n", "anna,anna@example.com,technical\n"], roster)
+    assert reasons(roster.subscribers["anna"]) == {EMAIL: "unsubscribed"}
+
+
+def test_an_erased_person_is_not_brought_back_by_a_file() -> None:
+    roster = Roster()
+    imported(CSV, roster)
+    roster.apply("anna", Erased(), AT)
+    by_id = imported(["id,email,audiences\n", "anna,other@example.com,customers\n"], roster)
+    by_address = imported(["email,audiences\n", "anna@example.com,customers\n"], roster)
+    by_both = imported(["id,email,audiences\n", "new,anna@example.com,customers\n"], roster)
+    for refused in (by_id, by_address, by_both):
+        assert refused[0].event is None
+        assert refused[0].refused
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (",no at sign,,,customers,,,,,", "email: "),
+        (",,0151 1234,,customers,,,,,", "phone: "),
+        (",,,not a handle,customers,,,,,", "x_handle: "),
+        (",a@example.com,,,,,,,,", "audiences: name at least one"),
+        (",a@example.com,,,no good,,,,,", "audiences: "),
+        (",,,,customers,,,,,", "no way to reach them"),
+        (",a@example.com,,,customers,fax,,,,", "channels: one or more of"),
+        (",a@example.com,,,customers,sms,,,,", "sms is chosen, but there is no address"),
+        (",a@example.com,,,customers,,,Deutsch!,,", "language: "),
+        (",a@example.com,,,customers,,,,Mars/Base,", "time_zone: "),
+        (",a@example.com,,,customers,,,,,robot", "kind: "),
+        ("a b,a@example.com,,,customers,,,,,", "id: "),
+        ("short,line", "2 fields instead of 10"),
+    ],
+)
+def test_a_bad_line_is_refused_with_its_number_and_the_others_go_on(line: str, reason: str) -> None:
+    header = "id,email,phone,x_handle,audiences,channels,components,language,time_zone,kind\n"
+    bad, good = imported([header, line + "\n", "g,good@example.com,,,customers,,,,,\n"], Roster())
+    assert (bad.line, bad.event) == (2, None)
+    assert reason in (bad.refused or "")
+    assert "0151" not in (bad.refused or "")
+    assert good.refused is None
+
+
+def test_the_same_address_twice_in_a_file_is_refused_with_the_first_line() -> None:
+    lines = ["email,audiences\n", "a@example.com,customers\n", "\n", "A@example.com,executives\n"]
+    assert imported(lines, Roster())[1].refused == "email: the same address stands in line 2"
+
+
+def test_a_quoted_field_may_span_lines_and_the_numbers_still_hold() -> None:
+    lines = ["name,email,audiences\n", '"Anna\n', 'Lindqvist",a@example.com,customers\n', ",b,customers\n"]
+    roster = Roster()
+    planned = imported(lines, roster)
+    assert planned[1].line == 4
+    contact = roster.contact(VAULT, planned[0].subscriber_id)
+    assert contact is not None
+    assert contact.name == "Anna Lindqvist"
+
+
+@pytest.mark.parametrize(
+    "lines", [[], ["email;audiences\n"], ["email,audience\n"], ["email\n"], ["email,audiences\n", '"open\n']]
+)
+def test_a_file_that_is_no_such_csv_is_refused_as_a_whole(lines: list[str]) -> None:
+    with pytest.raises(BadFile):
+        imported(lines, Roster())
+
+
+def test_null_takes_an_address_away() -> None:
+    with pytest.raises(Refused, match="sms is chosen"):
+        registration({"phone": None}, ANNA)
+    assert registration({"phone": None, "channels": ["email"]}, ANNA).contact.phone is None
+
+
+HISTORY = b"""\
+{"event": "subscribed", "id": "anna", "email": "anna@example.com", "phone": "+15005550006", "audiences": ["customers"]}
+{"event": "changed", "id": "anna", "phone": null, "channels": ["email"], "language": "de"}
+
+{"event": "unsubscribed", "id": "anna", "channel": "email"}
+{"event": "confirmed", "id": "anna", "channels": ["email"]}
+{"event": "bounced", "id": "anna", "channel": "email", "code": "5.1.1"}
+{"event": "complained", "id": "anna", "channel": "email"}
+{"event": "stopped", "id": "anna", "channel": "sms"}
+{"event": "restarted", "id": "anna", "channel": "sms"}
+{"event": "erased", "id": "anna"}
+"""
+
+
+def test_json_lines_are_a_history() -> None:
+    roster = Roster()
+    planned = list(plan_events(HISTORY.splitlines(), roster, VAULT, AT))
+    assert [p.refused for p in planned] == [None] * 9
+    assert planned[1].line == 2
+    assert planned[2].line == 4
+    assert reasons(roster.subscribers["anna"]) == {EMAIL: "complained"}
+    assert roster.subscribers["anna"].erased
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"event": "changed", "id": "nobody", "language": "de"}', "nobody known"),
+        (b'{"event": "unsubscribed", "id": "nobody", "channel": "email"}', "nobody known"),
+        (b'{"event": "unsubscribed", "id": "anna"}', "channel: "),
+        (b'{"event": "erased", "id": "anna", "channel": "sms"}', "channel: "),
+        (b'{"event": "subscribed", "email": "b@example.com", "audience": ["customers"]}', "audience: "),
+        (b'{"event": "subscribed", "phone": 15005550006}', "phone: "),
+        (b'{"event": "vanished", "id": "anna"}', "vanished"),
+        (b'{"event": "erased", "id": "anna", "id": "anna"}', "stands twice"),
+        (b'["erased"]', "dictionary"),
+        (b"not json", "Expecting value"),
+        (b"\xff\xfe", "UTF-8"),
+    ],
+)
+def test_a_bad_json_line_is_refused_with_the_reason(line: bytes, reason: str) -> None:
+    roster = read(subscribers.subscribe(VAULT, ANNA, "anna", AT))
+    [planned] = plan_events([line], roster, VAULT, AT)
+    assert planned.event is None
+    assert reason in (planned.refused or "")
+
+
+def test_sealed_data_says_so_under_another_secret() -> None:
+    roster = read(subscribers.subscribe(VAULT, ANNA, "anna", AT))
+    with pytest.raises(Unreadable):
+        roster.contact(Vault.of(b"another secret, just as long as that"), "anna")
+
+
+async def test_what_was_imported_stands_on_the_broker_and_can_be_erased(own_broker: Settings, tmp_path: Path) -> None:
+    planned = imported(CSV, Roster())
+    async with connect.open_producer(own_broker) as producer:
+        await write(producer, planned)
+        roster = await read_roster(own_broker)
+        assert {s.choices.audiences for s in roster.subscribers.values()} == {
+            ("customers", "executives"),
+            ("customers",),
+            ("public",),
+        }
+        assert all(roster.contact(VAULT, subscriber_id) for subscriber_id in roster.subscribers)
+        await write(producer, [Planned(1, "anna", Erased())])
+    roster = await read_roster(own_broker)
+    assert roster.subscribers["anna"].erased
+    assert "anna" not in roster.keys
+    async for record in connect.read_all(own_broker, topics.SUBSCRIBER_EVENTS_TOPIC.name):
+        assert b"anna@" not in (record.value or b"")
