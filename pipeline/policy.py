@@ -5,11 +5,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
-from jinja2 import BaseLoader, DictLoader, StrictUndefined, TemplateSyntaxError
+from jinja2 import DictLoader, StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
 from pipeline.errors import PolicyError
-from pipeline.policy_documents import DOCUMENTS, Approvals, Audience, Audiences, Cadence, Voice, parse
+from pipeline.policy_documents import DOCUMENTS, Approvals, Audience, Audiences, Cadence, Voice, line_of, parse
 from schemas.policy import PolicyPublished, hash_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,15 +65,29 @@ def _compiled(name: str, digest: str, documents: tuple[tuple[str, str], ...]) ->
         cadence=cast(Cadence, parsed["cadence.yaml"]),
         approvals=cast(Approvals, parsed["approvals.yaml"]).needs_approval,
         voice=voice,
-        templates=_environment({p.removeprefix(PREFIX): t for p, t in documents if p.startswith(PREFIX)}, voice),
+        templates=_templates(texts, voice.language),
     )
 
 
-def _environment(templates: dict[str, str], voice: Voice) -> SandboxedEnvironment:
+def _templates(texts: dict[str, str], language: str) -> SandboxedEnvironment:
+    """The templates among the documents, each parsed once."""
+    for required in REQUIRED_TEMPLATES:
+        if f"{PREFIX}{language}/{required}" not in texts:
+            line = line_of(texts["voice.yaml"], "language")
+            raise PolicyError(f"voice.yaml:{line}: language {language!r} has no template {required}; choose another")
+    environment = _environment({p.removeprefix(PREFIX): text for p, text in texts.items() if p.startswith(PREFIX)})
+    for name in environment.list_templates():
+        try:
+            environment.get_template(name)
+        except TemplateSyntaxError as error:
+            raise PolicyError(f"{PREFIX}{error.name or name}:{error.lineno}: {error.message}") from None
+    return environment
+
+
+def _environment(templates: dict[str, str]) -> SandboxedEnvironment:
     """A sandbox that sees exactly `templates`, and nothing that is random or changes anything."""
-    loader: BaseLoader = DictLoader(templates)
     environment = ImmutableSandboxedEnvironment(
-        loader=loader,
+        loader=DictLoader(templates),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -82,16 +96,6 @@ def _environment(templates: dict[str, str], voice: Voice) -> SandboxedEnvironmen
     )
     environment.globals.clear()
     del environment.filters["random"]
-    for required in REQUIRED_TEMPLATES:
-        if f"{voice.language}/{required}" not in templates:
-            raise PolicyError(
-                f"voice.yaml: language {voice.language!r} has no template {required}; add it or choose another"
-            )
-    for name in templates:
-        try:
-            environment.get_template(name)
-        except TemplateSyntaxError as error:
-            raise PolicyError(f"{PREFIX}{error.name or name}:{error.lineno}: {error.message}") from None
     return environment
 
 

@@ -158,6 +158,11 @@ def parse(name: str, text: str) -> Document:
         raise PolicyError("\n".join(_sentence(name, root, problem) for problem in error.errors())) from None
 
 
+def line_of(text: str, *path: str) -> int:
+    """The line, from 1, on which the part of a sound document stands that `path` leads to."""
+    return _line(yaml.compose(text, Loader=yaml.SafeLoader), list(path))
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would silently keep the last one."""
 

@@ -1,7 +1,5 @@
 """Publishing the policy: the one in the policy directory, if another stands in the topic."""
 
-from contextlib import aclosing
-
 from pipeline import policy
 from pipeline.broker import connect
 from pipeline.decide.rehearse import rehearse
@@ -32,9 +30,8 @@ async def publish(settings: Settings) -> bool:
 async def latest(settings: Settings, name: str) -> PolicyPublished | None:
     """The policy of this name that was published last, if any was."""
     found = None
-    async with aclosing(connect.read_all(settings, topics.POLICIES.name)) as records:
-        async for record in records:
-            published = codec.decode(record, PolicyPublished).data
-            if published.name == name:
-                found = published
+    async for record in connect.read_all(settings, topics.POLICIES.name):
+        published = codec.decode(record, PolicyPublished).data
+        if published.name == name:
+            found = published
     return found

@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -12,12 +13,13 @@ from typing import Self
 
 import psutil
 
-from pipeline import clock, policy
+from pipeline import clock
 from pipeline.broker import connect, runfile, topics
 from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
 from pipeline.broker.locks import held
 from pipeline.broker.process import PORTS, is_free
 from pipeline.errors import BrokerError, ConfigurationError, TocsinError
+from pipeline.policy_publish import publish
 from pipeline.processes import Say, Supervised, last_line
 from pipeline.settings import Settings
 from schemas.base import rfc3339
@@ -77,7 +79,7 @@ class Supervisor:
             self._open.callback(self.up_file.unlink, missing_ok=True)
             await self._start_broker()
             await topics.ensure(self.settings)
-            if await policy.publish(self.settings):
+            if await publish(self.settings):
                 self._say(f"policy published from {self.settings.policy_dir}")
             if self._with_sandbox:
                 await self._start_sandbox()
@@ -100,8 +102,7 @@ class Supervisor:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                for process in self.processes.values():
-                    await self._ready(process)
+                await asyncio.gather(*(self._ready(process) for process in self.processes.values()))
         except TimeoutError:
             late = [process for process in self.processes.values() if not process.is_ready]
             words = "; ".join(f"{process.name}: {last_line(process.log_file)}" for process in late)
@@ -208,9 +209,10 @@ def _ready_file(settings: Settings, name: str) -> Callable[[int], bool]:
 
     def is_ready(pid: int) -> bool:
         try:
-            return path.read_text().strip() == str(pid)
-        except OSError:
+            content = json.loads(path.read_text())
+        except (OSError, ValueError):
             return False
+        return (content.get("pid") if isinstance(content, dict) else content) == pid  # a run file, or the bare pid
 
     return is_ready
 

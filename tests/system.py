@@ -83,7 +83,7 @@ class System:
 
     async def start(self, *rooms: str, env: Mapping[str, str] | None = None, worker: str = "1") -> None:
         """Starts rooms and waits until each has its partitions and has folded its past."""
-        await asyncio.gather(*(self._start(room, env or {}, worker) for room in rooms or ROOMS))
+        await asyncio.gather(*(self._start(room, env or {}, worker) for room in rooms))
 
     async def _start(self, room: str, env: Mapping[str, str], worker: str) -> None:
         await self.spawn(room, env, worker)
@@ -163,7 +163,9 @@ class System:
 
     async def subscribe(self, subscriber: str, **fields: str) -> None:
         """Subscribes one; fields as in the CSV form."""
-        lists = {name: text.split(";") for name, text in fields.items() if name in {"audiences", "channels", "components"}}
+        lists = {
+            name: text.split(";") for name, text in fields.items() if name in {"audiences", "channels", "components"}
+        }
         row = registration({"audiences": ["customers"], **fields, **lists})
         await self.write(*subscribe(self.vault, row, subscriber, AT))
 

@@ -110,8 +110,8 @@ class Notary:
                 "that was signed last"
             )
         checkpoint = Checkpoint(self.public.name, chain.size, chain.tree.root())
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         with writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._path, sign(checkpoint.text, self.public.name, self._key))
         self.last, self._before, self._since, self._signed_at = checkpoint, tree, [], self._now()
 

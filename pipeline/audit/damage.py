@@ -33,15 +33,9 @@ class Sequel:
 def drop_voids(aside: Sequence[Item], size: int, sealed_ids: Collection[str]) -> tuple[list[Item], int]:
     """What is left of `aside` without the appends of one who was no longer the appender, and how many those were.
 
-    Such an append has the index of an entry that links, and holds a record that is sealed; or it hangs on such a one.
+    Such an append has the index of an entry that links, and holds a record that is sealed.
     """
-    left, void_leaves = [], set()
-    for item in aside:
-        in_place_of_another = item.index is not None and item.index < size and item.record_id in sealed_ids
-        if in_place_of_another or (item.index is not None and item.prev in void_leaves):
-            void_leaves.add(item.leaf)
-        else:
-            left.append(item)
+    left = [item for item in aside if item.index is None or item.index >= size or item.record_id not in sealed_ids]
     return left, len(aside) - len(left)
 
 
@@ -77,7 +71,14 @@ def _walk(sequel: Sequel, later: dict[int, list[Item]], expected: int, leaf: byt
 
 
 def _broken_link(sequel: Sequel, index: int, item: Item, leaf: bytes) -> None:
-    if index == 0:
+    """Entry `index` was sealed over another predecessor than the one with `leaf`: over one put aside, or a lost one."""
+    truth = next((other for other in sequel.extra if (other.index, other.leaf) == (index - 1, item.prev)), None)
+    if truth is not None:
+        sequel.extra.remove(truth)
+        sequel.sealed[index - 1] = truth.leaf
+        expected = f"one entry, leaf {truth.leaf.hex()}"
+        finding = Finding(Kind.FOREIGN, index - 1, expected, f"another before it, leaf {leaf.hex()}")
+    elif index == 0:
         finding = Finding(Kind.CHANGED, 0, f"prev {leaf.hex()} in the first entry", f"prev {item.prev.hex()}")
     else:
         sequel.sealed[index - 1] = item.prev

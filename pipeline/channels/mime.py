@@ -23,6 +23,7 @@ UNSUBSCRIBE: Final = "{{unsubscribe}}"
 """In a body: the recipient's own link."""
 
 CRLF: Final = "\r\n"
+_ENCODED_WORD: Final = 75
 _SOFT_BREAK: Final = b"=\r\n"
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -173,7 +174,7 @@ def _with_slots(text: str, *, escaped: bool) -> Iterator[bytes | _Slot]:
 def _quoted_printable(text: str) -> bytes:
     """RFC 2045 section 6.7, lines of at most 75 characters: with a soft break added they are the 76 allowed."""
     octets = _LINE_BREAK.sub("\n", text).encode("utf-8", "replace")
-    return body_encode(octets.decode("latin-1"), maxlinelen=75, eol="\r\n").encode("ascii")
+    return body_encode(octets.decode("latin-1"), maxlinelen=75, eol=CRLF).encode("ascii")
 
 
 def _plain(text: str) -> bool:
@@ -195,4 +196,4 @@ def _phrase(text: str, header: str) -> str:
 def _encoded(text: str, header: str) -> str:
     """RFC 2047, folded: an encoded word holds 75 characters at most."""
     text = text.encode("utf-8", "replace").decode()
-    return Header(text, "utf-8", header_name=header).encode(linesep="\r\n")
+    return Header(text, "utf-8", maxlinelen=_ENCODED_WORD, header_name=header).encode(linesep=CRLF)

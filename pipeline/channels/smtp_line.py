@@ -80,9 +80,10 @@ class SmtpLine:
         self._client = client
         await client.connect()
         await client._ehlo_or_helo_if_needed()
-        # No bytes of the message may wait in this process when the dot is written.
+        # The message shall not wait in this process when the dot is written. A limit of 0 would pause asyncio's TLS
+        # transport for ever: it pauses at the limit, the plain one above it.
         if isinstance(client.transport, asyncio.WriteTransport):
-            client.transport.set_write_buffer_limits(0)
+            client.transport.set_write_buffer_limits(high=1, low=0)
 
     def offers(self, extension: str) -> bool:
         """Whether the server named this ESMTP extension."""

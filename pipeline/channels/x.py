@@ -119,7 +119,12 @@ def _tamed(content: object) -> dict[str, Any]:
     """Only what has the type that tweepy takes for granted."""
     if not isinstance(content, dict):
         return {}
-    types = {"data": (dict, list), "errors": list, "error": (str, dict), "detail": str, "title": str, "meta": dict}
+    types: dict[str, type | tuple[type, ...]] = {
+        "data": (dict, list),
+        "errors": list,
+        "error": (str, dict),
+        "detail": str,
+    }
     kept = {name: content[name] for name, kind in types.items() if isinstance(content.get(name), kind)}
     if "errors" in kept:
         kept["errors"] = [error for error in kept["errors"] if isinstance(error, dict | str)]

@@ -59,17 +59,17 @@ def _verdict(
     if told is None and (reason := _kept_out(group, state, turn, known)):
         return AudienceSilent(audience=name, reason=reason)
     kind = _kind_for(told is not None, turn)
-    if told is not None and kind not in NEWS_IN_ITSELF and not _news(told.known, known, group.level, policy):
-        return AudienceSilent(audience=name, reason="same text as before")
-    timely, reason = due(state, event, turn, kind, known, policy)
-    if not timely:
-        return AudienceSilent(audience=name, reason=reason)
     channels = group.channels_for(kind)
     if kind in ENDS and told is not None:
         # Closure: whoever heard of the start by text message alone must hear of the end there too.
         channels = tuple(channel for channel in Channel if channel in channels or channel in told.channels)
     if not channels:
-        return AudienceSilent(audience=name, reason=f"no channel of theirs carries {_words(kind)}")
+        return AudienceSilent(audience=name, reason=f"no channel of theirs carries a notice of kind {_words(kind)!r}")
+    if told is not None and kind not in NEWS_IN_ITSELF and not _news(told.known, known, group.level, policy):
+        return AudienceSilent(audience=name, reason="same text as before")
+    timely, reason = due(state, event, turn, kind, known, policy)
+    if not timely:
+        return AudienceSilent(audience=name, reason=reason)
     return Telling(name, group.level, kind, lane_of(kind, state, known, policy), channels, reason)
 
 
@@ -110,4 +110,4 @@ def _news(before: Known, now: Known, level: Level, policy: Policy) -> bool:
 
 
 def _words(kind: NoticeKind) -> str:
-    return f"a notice of kind {kind.replace('_', ' ')!r}"
+    return kind.replace("_", " ")

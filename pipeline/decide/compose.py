@@ -25,6 +25,8 @@ from schemas.journal import NoticeKind
 from schemas.rendering import EmailContent, PostContent, Rendering, SmsContent, rendering_of
 
 MAX_SEGMENTS = 2
+MAX_UNITS = MAX_SEGMENTS * 153
+"""Septets; each of several segments has room for 153 (3GPP TS 23.040)."""
 SUBJECT_CHARACTERS = 120
 HEAD_CHARACTERS = 90
 """A title longer than this is shortened where every character counts."""
@@ -84,6 +86,7 @@ def _page(state: IncidentState, telling: Telling, occasion: Occasion, policy: Po
         "unsubscribe": UNSUBSCRIBE,
         "status": _tidy(content.status),
         "lead": _tidy(content.lead),
+        "brief": _tidy(content.brief),
         "sections": [(heading, _tidy(text)) for heading, text in content.sections if text and text.strip()],
         "closing": _tidy(content.closing),
         "next": _tidy(content.next),
@@ -111,14 +114,20 @@ def _email(page: dict[str, Any], policy: Policy) -> EmailContent:
 
 
 def _sms(page: dict[str, Any], policy: Policy) -> SmsContent:
-    text = to_gsm7(_fitted(page, policy, "sms.txt.j2", lambda text: measure(to_gsm7(text)).segments <= MAX_SEGMENTS))
+    text = to_gsm7(_fitted(page, policy, "sms.txt.j2", _fits_sms))
     measured = measure(text)
     return SmsContent(text=text, encoding=measured.encoding, segments=measured.segments)
 
 
+def _fits_sms(text: str) -> bool:
+    plain = to_gsm7(text)
+    # Measuring is slow, and a character takes one unit at least: a long text needs no measuring.
+    return len(plain) <= MAX_UNITS and measure(plain).segments <= MAX_SEGMENTS
+
+
 def _post(page: dict[str, Any], policy: Policy) -> PostContent:
     # A link makes a post cost 13 times as much: one from an event's text must not decide that.
-    said = {name: _LINK.sub("[link]", page[name]).translate(_NEVER_ON_X) for name in ("lead", "short_title", "status")}
+    said = {name: _LINK.sub("[link]", page[name]).translate(_NEVER_ON_X) for name in ("brief", "short_title", "status")}
     text = _fitted(page | said, policy, "x.txt.j2", is_valid)
     return PostContent(text=text, weighted_length=weighted_length(text))
 

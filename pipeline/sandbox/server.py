@@ -84,12 +84,11 @@ class Sandbox:
 
     async def start(self) -> None:
         """Opens both ports."""
-        self.smtp_port = await self._smtp.start(self.smtp_port, self._tls, self._context)
-        await self._callbacks.start()
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self.http_port)
         try:
-            await site.start()
+            self.smtp_port = await self._smtp.start(self.smtp_port, self._tls, self._context)
+            await self._callbacks.start()
+            await self._runner.setup()
+            await web.TCPSite(self._runner, HOST, self.http_port).start()
         except OSError:
             await self.stop()
             raise

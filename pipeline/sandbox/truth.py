@@ -7,7 +7,8 @@ from datetime import datetime
 from email import message_from_bytes, policy
 from email.errors import MessageError
 from email.header import decode_header, make_header
-from email.message import EmailMessage, Message
+from email.message import EmailMessage
+from email.parser import BytesHeaderParser
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -261,7 +262,7 @@ def _cut_off_half_a_line(path: Path) -> None:
 
 def mail_fields(raw: bytes) -> dict[str, Any]:
     """What a mail's record says of its own content. Never fails: what is not decodable stays as it came."""
-    parsed: Message = message_from_bytes(raw)
+    parsed = BytesHeaderParser().parsebytes(raw)
     headers = tuple((name, " ".join(str(value).split())) for name, value in parsed.items())
     first = {name.lower(): value for name, value in reversed(headers)}
     return {

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import emoji
+
 _CUT_MARK: Final = "..."
 """Three full stops rather than an ellipsis, which would make a text message UCS-2."""
 
@@ -61,10 +63,9 @@ def _word_ends(text: str) -> Iterable[int]:
 
 
 def _character_ends(text: str) -> Iterable[int]:
+    within = {
+        index for found in emoji.emoji_list(text) for index in range(found["match_start"] + 1, found["match_end"])
+    }
     for index in range(1, len(text)):
-        previous, following = text[index - 1], text[index]
-        joined = "\u200d" in (previous, following) or unicodedata.combining(following) or following in "\ufe0e\ufe0f"
-        tinted = "\U0001f3fb" <= following <= "\U0001f3ff"
-        flag = all("\U0001f1e6" <= character <= "\U0001f1ff" for character in (previous, following))
-        if not (joined or tinted or flag):
+        if index not in within and not unicodedata.combining(text[index]):
             yield index

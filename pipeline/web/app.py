@@ -156,5 +156,6 @@ def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish
 
 def _public(request: Request, settings: Settings) -> str:
     """The URL as Twilio has it from us; what a proxy, or a forger, says in forwarded headers counts for nothing."""
-    path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
-    return settings.public_url.rstrip("/") + path.partition("?")[0] + (f"?{query}" if query else "")
+    raw_path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return settings.public_url.rstrip("/") + (raw_path + (b"?" + query if query else b"")).decode("latin-1")

@@ -23,11 +23,11 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)  # ASCII: Unicode has line breaks of its own
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Sends everything to standard error. uvicorn's own access log stays off: it prints whole paths, tokens included."""
+    """Sends everything to standard error. uvicorn's own access log stays off, since it prints tokens."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

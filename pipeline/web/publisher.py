@@ -53,7 +53,7 @@ class Publisher:
             return self._producer
 
     def _discard(self, producer: AIOKafkaProducer | None) -> None:
-        """The next record gets a new one: after a refusal the old one's sequence is broken, after a restart its address."""
+        """The next record gets a new one: a refusal broke the old one's sequence, or a restart its address."""
         if producer is None or producer is not self._producer:
             return
         self._producer = None

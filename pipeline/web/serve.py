@@ -1,9 +1,12 @@
 """The service as a process: binds, says where it is reached, serves until it is told to stop."""
 
+import asyncio
+import logging
 import os
+import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -34,6 +37,18 @@ class _Server(uvicorn.Server):
         if self.started:
             runfile.write(self._ready, os.getpid(), port=self._port)
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends serving at SIGTERM or SIGINT. uvicorn's own then dies of the signal, before the producer is closed."""
+        loop, signals = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ConfigurationError, naming the setting."""
@@ -47,7 +62,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def config_for(app: ASGIApp) -> uvicorn.Config:
-    """How it is served: no access log of uvicorn's, no trust in forwarded headers, no name of the software."""
+    """How it is served: no access log of uvicorn's, no trust in forwarded headers, no name of the software.
+
+    uvicorn's access log prints whole paths, tokens included. `access_log=False` only detaches it: any handler that
+    is attached to it later turns it on again, so it is disabled besides.
+    """
+    logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Config(
         app,
         log_config=None,

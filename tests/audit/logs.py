@@ -1,6 +1,8 @@
 """Logs to test with: real records, sealed by the real seal."""
 
-from collections.abc import Iterable, Sequence
+import resource
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -96,3 +98,14 @@ class Log:
 
 def a_log(size: int = 10) -> Log:
     return Log(seal_all(receipt(number) for number in range(size)), Ed25519PrivateKey.from_private_bytes(bytes(32)))
+
+
+@contextmanager
+def no_file_larger_than(limit: int) -> Iterator[None]:
+    """As on a full disk: a write beyond `limit` bytes of a file ends half way, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

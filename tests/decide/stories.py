@@ -11,7 +11,7 @@ from pipeline.decide.incident import Decided, decide, evolve
 from pipeline.decide.state import IncidentState
 from pipeline.policy import Policy
 from pipeline.recorded import RecordedEvent
-from schemas.base import Channel, Message
+from schemas.base import Message
 from schemas.command import Wake, WakeReason
 from schemas.journal import AudienceSilent, JournaledInput, NoticeDecided, VirtualClock
 from schemas.notice import Notice

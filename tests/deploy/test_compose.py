@@ -16,9 +16,25 @@ from tests.paths import REPOSITORY
 COMPOSE = REPOSITORY / "docker-compose.yml"
 DOCKERFILE = (REPOSITORY / "deploy" / "Dockerfile").read_text()
 IGNORED = (REPOSITORY / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
-KNOWN = set(
-    ["image", "build", "init", "read_only", "tmpfs", "cap_drop", "security_opt", "env_file", "environment", "volumes", "restart", "stop_grace_period", "depends_on", "ports", "healthcheck", "entrypoint", "command"]
-)
+KNOWN = {
+    "image",
+    "build",
+    "init",
+    "read_only",
+    "tmpfs",
+    "cap_drop",
+    "security_opt",
+    "env_file",
+    "environment",
+    "volumes",
+    "restart",
+    "stop_grace_period",
+    "depends_on",
+    "ports",
+    "healthcheck",
+    "entrypoint",
+    "command",
+}
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
 
 
@@ -74,7 +90,7 @@ def test_the_rooms_reach_the_broker_and_the_mail_server_by_the_names_of_their_se
     environment = compose["services"]["deliver"]["environment"]
     assert environment["TOCSIN_BROKER"] == "kafka://kafka:19092"
     assert "INSIDE://kafka:19092" in compose["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-    assert environment["TOCSIN_SMTP_URL"] == "smtp://mailpit:1025"
+    assert environment["TOCSIN_SMTP_URL"] == "${TOCSIN_SMTP_URL:-smtp://mailpit:1025}"
 
 
 def test_every_command_is_one_of_the_command_line(compose: dict[str, Any]) -> None:

@@ -1,37 +1,54 @@
 """From an incident event to delivered messages, over real parts: broker, rooms, SMTP, Twilio's and X's clients."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from pipeline.broker.embedded import EmbeddedBroker
-from pipeline.sandbox import Sandbox
 from schemas.base import Severity
 from schemas.incident import IncidentOpened, IncidentResolved
-from tests.system import System, channel_counts, running
+from tests.system import System, channel_counts
 
 OPENED = IncidentOpened(
-    title="Card payments fail", severity=Severity.MAJOR, components=("Payments",), summary="One card payment in five fails."
+    title="Card payments fail",
+    severity=Severity.MAJOR,
+    components=("Payments",),
+    summary="One card payment in five fails.",
 )
 RESOLVED = IncidentResolved(summary="Card payments work again.", done="The change of 09:02 was taken back.")
 
 
-@pytest.fixture
-async def system(tmp_path: Path) -> AsyncIterator[System]:
-    async with Sandbox() as sandbox, running(EmbeddedBroker(tmp_path), sandbox, ("decide", "deliver")) as found:
-        yield found
-
-
 async def test_everyone_is_told_once_on_the_channel_they_chose(system: System) -> None:
     await system.subscribe("mail-1", email="a@example.com")
-    await system.subscribe("mail-2", email="b@example.com")
+    await system.subscribe("both", email="b@example.com", audiences="customers;executives")
+    await system.subscribe("other", email="c@example.com", components="Search")
     await system.subscribe("sms-1", phone="+14155552671")
     await system.subscribe("account", x_handle="status", audiences="public")
-    await system.publish("INC-1", OPENED)
-    found = await system.all_settled(4)
-    assert channel_counts(found) == {"accepted": 4}, found.reasons
+    await system.publish("INC-1", OPENED, RESOLVED)
+    found = await system.all_settled(8)
+    assert channel_counts(found) == {"accepted": 8}, found.reasons
     assert set(system.mails_by_intent().values()) == {1}
-    assert len(system.sandbox.mails) == 2
-    assert len(system.sandbox.texts) == 1
-    assert len(system.sandbox.posts) == 1
+    assert (
+        sorted(mail.recipients for mail in system.sandbox.mails) == [("a@example.com",)] * 2 + [("b@example.com",)] * 2
+    )
+    assert len(system.sandbox.texts) == 2
+    assert len(system.sandbox.posts) == 2
+
+
+async def test_the_mails_of_an_incident_are_one_thread_with_a_one_click_way_out(system: System) -> None:
+    await system.subscribe("mail-1", email="a@example.com")
+    await system.publish("INC-1", OPENED, RESOLVED)
+    await system.all_settled(2)
+    first, last = system.sandbox.mails
+    assert last.header("References") == first.message_id
+    assert last.subject == f"Re: {first.subject}"
+    for mail in (first, last):
+        assert mail.header("List-Unsubscribe-Post") == "List-Unsubscribe=One-Click"
+        assert "/u/" in (mail.header("List-Unsubscribe") or "")
+        assert mail.header("Auto-Submitted") == "auto-generated"
+
+
+async def test_an_opt_out_holds_from_the_next_message_on(system: System) -> None:
+    await system.subscribe("sms-1", phone="+14155552671")
+    system.sandbox.fault("twilio", "error", code=21610)
+    await system.publish("INC-1", OPENED)
+    await system.all_settled(1)
+    await system.publish("INC-2", OPENED)
+    found = await system.all_settled(2)
+    assert system.sandbox.texts == []
+    assert found.reasons["stopped"] == 1

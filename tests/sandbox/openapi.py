@@ -26,7 +26,8 @@ def _nullable(node: Any) -> Any:
 @cache
 def spec(name: str) -> dict[str, Any]:
     """The whole description."""
-    return json.loads((SPECS / name).read_text())
+    whole: dict[str, Any] = json.loads((SPECS / name).read_text())
+    return whole
 
 
 def check(name: str, schema: dict[str, Any], instance: Any) -> None:

@@ -6,9 +6,13 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import aiosmtplib
 import pytest
 
-from pipeline.sandbox import read_truth
+from pipeline.commands.sandbox import _serve
+from pipeline.errors import ConfigurationError
+from pipeline.sandbox import Sandbox, read_truth
+from pipeline.settings import Settings
 from tests.paths import REPOSITORY
 from tests.sandbox.test_smtp import letter
 
@@ -33,8 +37,6 @@ async def test_the_command_says_where_it_is_and_stops_when_told(tmp_path: Path, 
     assert rest[2:] == [f"{name}={value}" for name, value in said["env"].items()]
     async with aiohttp.ClientSession() as http, http.get(f"{said['inbox_url']}health") as response:
         assert (await response.json()) == {"status": "ok", "records": 0}
-    import aiosmtplib
-
     await aiosmtplib.send(letter(), hostname="127.0.0.1", port=said["smtp_port"], start_tls=False)
     process.send_signal(number)
     assert await asyncio.wait_for(process.wait(), 10) == 0
@@ -43,11 +45,6 @@ async def test_the_command_says_where_it_is_and_stops_when_told(tmp_path: Path, 
 
 
 async def test_a_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
-    from pipeline.commands.sandbox import _serve
-    from pipeline.errors import ConfigurationError
-    from pipeline.sandbox import Sandbox
-    from pipeline.settings import Settings
-
     async with Sandbox() as other:
         with pytest.raises(ConfigurationError, match="choose another --smtp-port or --http-port"):
             await _serve(Settings(data_dir=tmp_path), 0, other.http_port, None, 100)

@@ -16,7 +16,7 @@ EMOJI_BY_THE_CHARACTER = {
     "Count a mix of single byte single word, and double word unicode characters",
     "Count unicode emoji chars outside the basic multilingual plane with skin tone modifiers",
 }
-"""Vectors of version 2 of twitter-text's configuration, in which an emoji sequence was not yet one thing of weight 2."""
+"""Vectors of twitter-text's configuration 2, in which an emoji sequence was not yet one thing of weight 2."""
 
 
 @needs_corpus

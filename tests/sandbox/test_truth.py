@@ -5,8 +5,9 @@ import aiohttp
 import aiosmtplib
 import pytest
 
-from pipeline.sandbox import Mail, Sandbox, Text, read_truth
+from pipeline.sandbox import Mail, Sandbox, read_truth
 from pipeline.sandbox.truth import Truth, mail_fields
+from pipeline.settings import Settings
 from tests.sandbox.conftest import HandClock
 from tests.sandbox.test_smtp import send
 
@@ -98,8 +99,6 @@ async def test_a_senseless_fault_is_refused_with_the_reason(
 
 
 async def test_the_settings_read_the_environment_it_gives(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.settings import Settings
-
     for name, value in sandbox.settings_env().items():
         monkeypatch.setenv(name, value)
     settings = Settings()
@@ -108,14 +107,3 @@ async def test_the_settings_read_the_environment_it_gives(sandbox: Sandbox, monk
     assert settings.smtp_url.get_secret_value() == sandbox.smtp_url
     assert settings.twilio_base_url == settings.x_base_url == sandbox.x_url
     assert settings.x_access_token_secret is not None
-
-
-def test_a_status_folds_into_its_text(clock: HandClock) -> None:
-    truth = Truth(clock)
-    fields = {"to": "+15551234567", "sender": None, "messaging_service_sid": None, "body": "x", "validity_period": None}
-    truth.keep(
-        Text, sid="SM1", statuses=("queued",), num_segments=1, answered=True, status_callback=None,
-        updated_at=clock(), **fields,
-    )  # fmt: skip
-    assert truth.text("SM1") is truth.texts[0]
-    assert truth.text("SM2") is None

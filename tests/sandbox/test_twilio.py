@@ -25,10 +25,10 @@ class Webhook:
         self.got: list[dict[str, str]] = []
         self.url = ""
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def receive(self, request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         signature = request.headers["X-Twilio-Signature"]
-        if not RequestValidator(AUTH_TOKEN).validate(f"{self.url}", form, signature):
+        if not RequestValidator(AUTH_TOKEN).validate(self.url, form, signature):
             return web.Response(status=403)
         self.got.append(form)
         return web.Response(status=204)
@@ -38,7 +38,7 @@ class Webhook:
 async def webhook() -> AsyncIterator[Webhook]:
     hook = Webhook()
     app = web.Application()
-    app.router.add_post("/twilio/status", hook)
+    app.router.add_post("/twilio/status", hook.receive)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,0 +1,225 @@
+"""The appender: the one process that seals. It continues the log exactly where it ends, or stops.
+
+Order of effects: the broker has the entries, then our own disk, then a checkpoint is signed over them. Whatever is
+lost after a crash can be made again from what came before; and nothing is signed that is not stored twice.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from itertools import chain, islice
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.sources import Sources
+from pipeline import failpoints
+from pipeline.audit.checkpoint import Notary
+from pipeline.audit.held import Held
+from pipeline.audit.seal import SOURCE, Sealed, Source, seal, sealed_again
+from pipeline.audit.segments import Segments
+from pipeline.broker import connect
+from pipeline.broker.locks import Lock
+from pipeline.clock import Clock
+from pipeline.errors import AlreadyRunning, AuditError, BrokerError
+from pipeline.settings import Settings
+from schemas import codec, topics
+from schemas.audit import TurnTaken
+from schemas.base import rfc3339
+from schemas.codec import Record
+from schemas.ids import derived
+
+AT_ONCE = 1000
+LOCK_EVERY_S = 0.5
+
+log = logging.getLogger("tocsin.audit")
+
+
+class Appender:
+    """Seals until it is told to stop. One use: after a stop, or an error, a new one begins from the log."""
+
+    def __init__(self, settings: Settings, holder: str, clock: Clock, monotonic: Callable[[], float]) -> None:
+        self._settings = settings
+        self._holder = holder
+        self._clock = clock
+        self._monotonic = monotonic
+        self._stopping = asyncio.Event()
+        self._held = Held()
+        self._segments = Segments(settings.data_dir / "audit" / "segments")
+        self._next_offset = 0
+
+    @property
+    def held(self) -> Held:
+        """What it holds of the log."""
+        return self._held
+
+    def stop(self) -> None:
+        """Asks it to end after what it has in hand; `run` returns then."""
+        self._stopping.set()
+
+    async def run(self, at_work: Callable[[], None]) -> None:
+        """Reads the log to its end, says so (`at_work`), then seals. Raises AuditError, BrokerError: nothing goes on.
+
+        A cancellation is safe at any point, as a crash is.
+        """
+        lock = await self._locked()
+        if lock is None:
+            return
+        try:
+            async with AsyncExitStack() as opened:
+                self._producer = await opened.enter_async_context(connect.open_producer(self._settings))
+                self._notary = Notary(self._settings.data_dir, self._monotonic)
+                await self._recover()
+                self._notary.sign(self._held.chain)
+                await self._take_turn()
+                sources = Sources(self._settings, self._held, self._monotonic)
+                opened.push_async_callback(sources.close)
+                await sources.open()
+                at_work()
+                await self._follow(sources)
+                self._notary.sign(self._held.chain)
+        finally:
+            lock.release()
+
+    async def _locked(self) -> Lock | None:
+        """The lock of the data directory: a paused appender that wakes up must not write segments beside ours."""
+        lock, said = Lock(self._settings.data_dir / "audit" / "appender.lock"), False
+        while not self._stopping.is_set():
+            try:
+                lock.acquire(lambda pid: f"process {pid or '(unknown)'} still seals on this data directory")
+            except AlreadyRunning as error:
+                if not said:
+                    log.warning("%s: waiting until it ends", error)
+                said = True
+                await asyncio.sleep(LOCK_EVERY_S)
+            else:
+                return lock
+        return None
+
+    # --- continuing
+
+    async def _recover(self) -> None:
+        """Folds the log; gives the segments what they lack of it, and the broker what it lost of them."""
+        self._segments.open()
+        self._notary.follow(self._held.chain)
+        self._next_offset = await self._end()
+        on_disk, lacking = iter(self._segments), list[bytes]()
+        async for record in connect.read_all(self._settings, topics.AUDIT_LOG.name):
+            self._next_offset = max(self._next_offset, record.offset + 1)
+            value = record.value or b""
+            if not self._held.take(value):
+                continue
+            self._notary.follow(self._held.chain)
+            line = next(on_disk, None)
+            if line is None:
+                lacking.append(value)
+            elif line != value:
+                raise AuditError(
+                    f"entry {self._held.chain.size - 1} in the log is another than in {self._settings.data_dir}/audit/"
+                    "segments: one of the two was changed; `tocsin audit verify` says which"
+                )
+            if len(lacking) >= AT_ONCE:
+                self._segments.append(lacking)
+                lacking = []
+        self._segments.append(lacking)
+        if self._held.voids:
+            log.warning("%d appends in the log do not link: void, passed over", self._held.voids)
+        if (first := next(on_disk, None)) is not None:
+            await self._put_back(chain((first,), on_disk))
+
+    async def _put_back(self, lost: Iterable[bytes]) -> None:
+        """Writes what the broker lost of the log again, the same bytes."""
+        size = self._held.chain.size
+        log.error(
+            "the broker lost %d sealed entries, from entry %d on: they are put back from the segments",
+            self._segments.size - size, size,
+        )  # fmt: skip
+        lines = iter(lost)
+        while batch := list(islice(lines, AT_ONCE)):
+            sealed = []
+            for value in batch:
+                one = self._again(value)
+                self._held.add(one)
+                self._notary.follow(self._held.chain)
+                sealed.append(one)
+            await self._append(sealed)
+
+    def _again(self, value: bytes) -> Sealed:
+        at = self._held.chain
+        try:
+            one = sealed_again(at, value)
+        except ValueError:
+            one = None
+        if one is None or (one.entry.index, one.entry.prev) != (at.size, at.last.hex()):
+            raise AuditError(f"entry {at.size} in the segments is damaged: it does not follow on the log; not put back")
+        return one
+
+    async def _end(self) -> int:
+        part = TopicPartition(topics.AUDIT_LOG.name, 0)
+        async with connect.open_reader(self._settings) as reader:
+            ends = await reader.end_offsets([part])
+        return int(ends[part])
+
+    async def _take_turn(self) -> None:
+        at, size = self._clock(), self._held.chain.size
+        turn = TurnTaken(holder=self._holder, size=size, at=at)
+        written = codec.encode(
+            topics.AUDIT_TURN,
+            turn,
+            id=derived("turn", self._holder, size, rfc3339(at)),
+            source=SOURCE,
+            subject=self._holder,
+            partition=0,
+        )
+        await connect.send(self._producer, written)
+
+    # --- sealing
+
+    async def _follow(self, sources: Sources) -> None:
+        while not self._stopping.is_set():
+            batch = await sources.poll()
+            if batch:
+                await self._seal(batch)
+            if self._notary.due():
+                self._notary.sign(self._held.chain)
+
+    async def _seal(self, batch: Sequence[tuple[Record, Source]]) -> None:
+        sealed, at = [], self._held.chain
+        for record, source in batch:
+            sealed.append(seal(at, record, source))
+            at = sealed[-1].chain
+        await self._append(sealed)
+        failpoints.hit("record.after_append")
+        for one in sealed:
+            self._held.add(one)
+            self._notary.follow(self._held.chain)
+        self._segments.append([one.value for one in sealed])
+
+    async def _append(self, sealed: Sequence[Sealed]) -> None:
+        """Sends all, then looks at each acknowledgement in order: every entry must stand right behind the last."""
+        acknowledged = await self._send(sealed)
+        for one, offset in zip(sealed, acknowledged, strict=True):
+            if offset != self._next_offset:
+                raise AuditError(
+                    f"someone else appends to the log: entry {one.entry.index} was to stand at offset "
+                    f"{self._next_offset} and stands at {offset}"
+                )
+            self._next_offset += 1
+
+    async def _send(self, sealed: Sequence[Sealed]) -> list[int]:
+        producer: AIOKafkaProducer = self._producer
+        try:
+            sent = [
+                await producer.send(
+                    one.outgoing.topic,
+                    value=one.outgoing.value,
+                    key=one.outgoing.key,
+                    partition=one.outgoing.partition,
+                    headers=list(one.outgoing.headers),
+                )
+                for one in sealed
+            ]
+            return [metadata.offset for metadata in await asyncio.gather(*sent)]
+        except KafkaError as error:
+            raise BrokerError(f"the log cannot be appended to: {error!r}; sealing stops") from error

@@ -1,0 +1,200 @@
+"""`tocsin status`: who works, how far behind they are, what is open, and what is due."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+import psutil
+import typer
+from pydantic import BaseModel
+
+from pipeline.broker import connect, runfile
+from pipeline.clock import now as real_now
+from pipeline.commands.lag import lags
+from pipeline.commands.overview import read_journal
+from pipeline.decide.state import IncidentState
+from pipeline.deliver.ledger import Ledger
+from pipeline.errors import BrokerError
+from pipeline.settings import Settings
+from schemas import codec, topics
+from schemas.base import Instant, rfc3339
+from schemas.journal import JournalEntry
+
+
+class Worker(BaseModel):
+    """A process on this data directory. `ready`: it has its partitions and has folded their past."""
+
+    name: str
+    pid: int
+    alive: bool
+    ready: bool
+    restarts: int | None = None
+
+
+class Open(BaseModel):
+    """An incident, or a maintenance, that is not over; `promised` is the next update that is owed."""
+
+    incident: str
+    phase: str
+    title: str | None
+    severity: str | None
+    since: Instant | None
+    last: Instant | None
+    promised: Instant | None
+    overdue: bool
+
+
+class Waiting(BaseModel):
+    """Deliveries that are tried again later; `next` is the first of their moments."""
+
+    count: int
+    next: Instant | None
+
+
+class Status(BaseModel):
+    """Everything that `tocsin status` says. What hangs on the broker is None where it does not answer."""
+
+    data_dir: str
+    broker: str | None = None
+    problem: str | None = None
+    workers: list[Worker]
+    lag: dict[str, int] | None = None
+    incidents: list[Open] | None = None
+    waiting: Waiting | None = None
+    dead_letters: int | None = None
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Workers, lag, open incidents, and what is due. Exit status 1 when the broker does not answer."""
+    found = asyncio.run(gather(Settings(), real_now()))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        _print(found)
+    if found.problem is not None:
+        raise typer.Exit(1)
+
+
+async def gather(settings: Settings, now: datetime) -> Status:
+    """The status at `now`; a broker that does not answer is part of it, not an error."""
+    found = Status(data_dir=str(settings.data_dir), workers=workers(settings))
+    try:
+        found.broker = connect.bootstrap(settings)
+        found.lag = await lags(settings)
+        journal = await read_journal(settings)
+        found.incidents = [
+            _open(state, its_now(journal.entries[state.incident][-1], now)) for state in journal.under_way()
+        ]
+        found.waiting = await _waiting(settings)
+        found.dead_letters = await _count(settings, topics.DEAD_LETTERS.name)
+    except BrokerError as error:
+        found.problem = str(error)
+    return found
+
+
+def workers(settings: Settings) -> list[Worker]:
+    """What runs, or ran last, on this data directory: by the supervisor's run file, and by the rooms' own word."""
+    run = settings.data_dir / "run"
+    ready = {path.stem: pid for path in sorted(run.glob("*.ready")) if (pid := _pid(path.read_text())) is not None}
+    told: dict[str, Any] = (runfile.read(run / "up.json") or {}).get("processes", {})
+    found = [
+        Worker(
+            name=name,
+            pid=process["pid"] or 0,
+            alive=bool(process["pid"]) and runfile.process_of(process) is not None,
+            # The sandbox gives no word of its own: the supervisor waits for its run file.
+            ready=ready.get(name) == process["pid"] or name == "sandbox",
+            restarts=process.get("restarts"),
+        )
+        for name, process in told.items()
+    ]
+    found += [
+        Worker(name=name, pid=pid, alive=psutil.pid_exists(pid), ready=True)
+        for name, pid in ready.items()
+        if name not in told
+    ]
+    broker = runfile.read(run / "broker.json")
+    if broker is not None:
+        found.insert(
+            0, Worker(name="broker", pid=broker["pid"], alive=runfile.process_of(broker) is not None, ready=True)
+        )
+    return found
+
+
+def _pid(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
+
+
+def its_now(last: JournalEntry, now: datetime) -> datetime:
+    """The present moment of an incident; a played one has a clock of its own."""
+    virtual = last.input.virtual
+    if virtual is None:
+        return now
+    return virtual.time + (now - last.input.appended_at) * virtual.speed
+
+
+def _open(state: IncidentState, now: datetime) -> Open:
+    return Open(
+        incident=state.incident,
+        phase=state.phase.value,
+        title=state.known.title,
+        severity=state.known.severity,
+        since=state.reported_at,
+        last=state.at,
+        promised=state.promise,
+        overdue=state.promise is not None and state.promise < now,
+    )
+
+
+async def _waiting(settings: Settings) -> Waiting:
+    """By the outcomes, since a waiting piece of work may have been overtaken by its own end."""
+    ledger = Ledger()
+    async for record in connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name):
+        ledger.apply(codec.decode(record).data)
+    due = [work.due for _, _, work in ledger.waiting(datetime.max.replace(tzinfo=real_now().tzinfo)) if work.due]
+    return Waiting(count=len(due), next=min(due, default=None))
+
+
+async def _count(settings: Settings, topic: str) -> int:
+    return sum([1 async for _ in connect.read_all(settings, topic)])
+
+
+def _print(found: Status) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(soft_wrap=True)
+    for worker in found.workers:
+        state = "ready" if worker.alive and worker.ready else "starting" if worker.alive else "[red]not running[/red]"
+        again = f", restarted {worker.restarts} times" if worker.restarts else ""
+        console.print(f"{worker.name:<10}{state} (pid {worker.pid}{again})")
+    if not found.workers:
+        console.print(f"no process runs on {escape(found.data_dir)}")
+    if found.problem is not None:
+        console.print(f"[red]{escape(found.problem)}[/red]")
+        return
+    console.print("\nlag       " + ", ".join(f"{room} {lag}" for room, lag in (found.lag or {}).items()) + " records")
+    for line in _incident_lines(found.incidents or []):
+        console.print(line)
+    if found.waiting and found.waiting.count:
+        following = f", the next at {rfc3339(found.waiting.next)}" if found.waiting.next else ""
+        console.print(f"waiting   {found.waiting.count} deliveries are tried again{following}")
+    if found.dead_letters:
+        console.print(f"[red]dead      {found.dead_letters} dead letters[/red]: tocsin deadletters list")
+
+
+def _incident_lines(incidents: Iterable[Open]) -> Iterable[str]:
+    from rich.markup import escape
+
+    found = list(incidents)
+    yield f"open      {len(found) or 'none'}"
+    for one in found:
+        promised = ""
+        if one.promised is not None:
+            promised = f", next update promised for {rfc3339(one.promised)}"
+            promised = f"[red]{promised}: overdue[/red]" if one.overdue else promised
+        severity = one.severity or "severity unsaid"
+        yield escape(f"          {one.incident}: {one.title or 'untitled'} ({one.phase}, {severity})") + promised

@@ -1,0 +1,171 @@
+"""`tocsin status`: what a person on call must know, with and without a broker."""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psutil
+import pytest
+
+from pipeline import policy
+from pipeline.broker import connect, runfile
+from pipeline.commands.lag import behind
+from pipeline.commands.overview import Journal
+from pipeline.commands.status import gather, its_now, workers
+from pipeline.decide.incident import decide
+from pipeline.settings import Settings
+from schemas import codec, topics
+from schemas.base import Channel, Severity
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
+from schemas.incident import IncidentEvent, IncidentOpened, IncidentResolved, IncidentUpdated
+from schemas.journal import JournaledInput, JournalEntry, NoticeKind, VirtualClock
+from tests.commands.running import tocsin
+
+NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
+POLICY = policy.compile(policy.load(Settings.model_fields["policy_dir"].default))
+
+
+def given(event: IncidentEvent, number: int, virtual: VirtualClock | None = None) -> JournaledInput:
+    return JournaledInput(
+        id=f"e{number}",
+        source="/test",
+        type=event.TYPE,
+        topic="incident.events",
+        partition=0,
+        offset=number,
+        appended_at=NOW + timedelta(minutes=number),
+        virtual=virtual,
+        data=json.loads(event.model_dump_json(exclude_none=True)),
+    )
+
+
+def journal_of(incident: str, events: Sequence[IncidentEvent]) -> list[codec.Outgoing]:
+    journal, found = Journal(), []
+    for number, event in enumerate(events):
+        state = journal.states.get(incident) or _fresh(incident)
+        entry = decide(state, given(event, number), POLICY).entry
+        outgoing = codec.encode(topics.INCIDENT_JOURNAL, entry, id=f"{incident}{number}", source="/t", subject=incident)
+        journal.apply(codec.Record("incident.journal", 0, number, NOW, outgoing.key, outgoing.value, outgoing.headers))
+        found.append(outgoing)
+    return found
+
+
+def _fresh(incident: str) -> Any:
+    from pipeline.decide.state import IncidentState
+
+    return IncidentState(incident)
+
+
+def opened(**more: Any) -> IncidentOpened:
+    return IncidentOpened(title="Search is slow", severity=Severity.MINOR, **more)
+
+
+async def write(settings: Settings, outgoings: Sequence[codec.Outgoing]) -> None:
+    async with connect.open_producer(settings) as producer:
+        for outgoing in outgoings:
+            await connect.send(producer, outgoing)
+
+
+async def test_open_incidents_and_owed_promises_are_told_the_most_urgent_first(own_broker: Settings) -> None:
+    late, soon = NOW + timedelta(minutes=1), NOW + timedelta(hours=1)
+    await write(
+        own_broker,
+        [
+            *journal_of("quiet", [opened()]),
+            *journal_of("over", [opened(), IncidentResolved()]),
+            *journal_of("soon", [opened(next_update_at=late), IncidentUpdated(summary="x", next_update_at=soon)]),
+            *journal_of("late", [opened(next_update_at=late)]),
+        ],
+    )
+    found = await gather(own_broker, NOW + timedelta(minutes=5))
+    assert found.incidents is not None
+    assert [(one.incident, one.overdue) for one in found.incidents] == [
+        ("late", True), ("soon", False), ("quiet", False),
+    ]  # fmt: skip
+    shown = (await tocsin(own_broker, "status")).stdout
+    assert "late: Search is slow (open, minor), next update promised for 2026-03-04T09:01:00Z: overdue" in shown
+
+
+async def test_lag_counts_what_no_room_has_worked_off(own_broker: Settings) -> None:
+    events = [
+        codec.encode(topics.INCIDENT_EVENTS, opened(), id=f"e{n}", source="/t", subject=f"i{n}") for n in range(3)
+    ]
+    await write(own_broker, [*events, *journal_of("i0", [opened()])])
+    found = await gather(own_broker, NOW)
+    assert found.lag == {"decide": 3, "deliver": 0, "record": 1}
+
+
+async def test_deliveries_that_wait_are_counted_until_their_end(own_broker: Settings) -> None:
+    common: dict[str, Any] = {
+        "batch_id": "b", "notice_id": "n", "incident": "i", "seq": 1, "channel": Channel.SMS, "at": NOW,
+    }  # fmt: skip
+    due = NOW + timedelta(minutes=3)
+
+    def ended(attempt: int, result: Result, recipients: str, due: datetime | None = None) -> DeliveriesEnded:
+        outcomes = tuple(Outcome(recipient=r, result=result, reason="x", due=due) for r in recipients)
+        return DeliveriesEnded(**common, attempt_id=f"a{attempt}", attempt=attempt, outcomes=outcomes)
+
+    intended = DeliveriesIntended(
+        **common, kind=NoticeKind.OPENED, audience="customers", rendering="0" * 64, recipients=("p", "q")
+    )
+    records = [intended, ended(1, Result.RETRYABLE, "pq", due), ended(2, Result.ACCEPTED, "p")]
+    await write(
+        own_broker,
+        [
+            codec.encode(topics.DELIVERY_RECORDS_TOPIC, record, id=f"{n}", source="/t", partition=0)
+            for n, record in enumerate(records)
+        ],
+    )
+    found = await gather(own_broker, NOW)
+    assert found.waiting is not None
+    assert (found.waiting.count, found.waiting.next) == (1, due)
+
+
+async def test_for_programs_there_is_json(own_broker: Settings) -> None:
+    result = await tocsin(own_broker, "status", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["lag"] == {"decide": 0, "deliver": 0, "record": 0}
+    assert (told["incidents"], told["dead_letters"], told["problem"]) == ([], 0, None)
+    assert [worker["name"] for worker in told["workers"]] == ["broker"]
+
+
+async def test_without_a_broker_the_workers_are_told_all_the_same(make_settings: Any) -> None:
+    settings: Settings = make_settings()
+    (runfile.run_dir(settings.data_dir) / "decide.ready").write_text(f"{os.getpid()}\n")
+    result = await tocsin(settings, "status")
+    assert result.exit_code == 1
+    assert f"decide    ready (pid {os.getpid()})" in result.stdout
+    assert "no embedded broker runs" in result.stdout
+
+
+def test_a_process_that_only_bears_the_same_number_is_not_taken_for_the_worker(make_settings: Any) -> None:
+    settings: Settings = make_settings()
+    mine = {"pid": os.getpid(), "restarts": 2, "log": "x"}
+    runfile.write_own(
+        runfile.run_dir(settings.data_dir) / "up.json",
+        processes={
+            "decide": {**mine, "created": 0.0},
+            "record": {**mine, "created": psutil.Process().create_time()},
+        },
+    )
+    (settings.data_dir / "run" / "record.ready").write_text(f"{os.getpid()}\n")
+    told = {worker.name: (worker.alive, worker.ready, worker.restarts) for worker in workers(settings)}
+    assert told == {"decide": (False, False, 2), "record": (True, True, 2)}
+
+
+@pytest.mark.parametrize(
+    ("reached", "lag"), [({}, 15), ({("a", 0): 10, ("b", 0): 25}, 0), ({("a", 0): 3}, 12), ({("b", 0): 4}, 15)]
+)
+def test_what_retention_has_removed_is_no_lag(reached: dict[tuple[str, int], int], lag: int) -> None:
+    assert behind({("a", 0): 0, ("b", 0): 20}, {("a", 0): 10, ("b", 0): 25}, reached) == lag
+
+
+def test_a_played_incident_is_seen_by_its_own_clock() -> None:
+    virtual = VirtualClock(time=NOW - timedelta(days=20), speed=60)
+    entry = JournalEntry(
+        incident="i", seq=1, at=virtual.time, policy="0" * 64, input=given(opened(), 0, virtual), decisions=()
+    )
+    assert its_now(entry, NOW + timedelta(minutes=2)) == NOW - timedelta(days=20) + timedelta(hours=2)

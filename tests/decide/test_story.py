@@ -1,0 +1,404 @@
+"""What is told when: incidents told event by event under the policy that ships."""
+
+from datetime import timedelta
+
+import pytest
+
+from pipeline.decide.incident import decide, evolve, fold, moment, notices_of
+from pipeline.decide.state import IncidentState, Phase
+from schemas.base import Channel, Lane, Level, Severity, State
+from schemas.command import Wake, WakeReason
+from schemas.incident import (
+    Consequences,
+    Contact,
+    Crew,
+    ImpactChanged,
+    IncidentOpened,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentUpdated,
+    MaintenanceCompleted,
+    MaintenanceScheduled,
+    MaintenanceStarted,
+    MilestoneReached,
+    MonitoringStarted,
+    ReviewPublished,
+)
+from schemas.journal import (
+    FieldWithheld,
+    InputIgnored,
+    NoticeKind,
+    PromiseBroken,
+    PromiseKept,
+    PromiseMade,
+    VirtualClock,
+    WakeScheduled,
+)
+from tests.decide.stories import START, Story, email_to, given, notice_to, post_to, silent, sms_to, told
+
+EVERYBODY = {"technical", "executives", "customers", "public"}
+PROMISED = START + timedelta(hours=1)
+
+
+def opened(severity: Severity = Severity.MAJOR, **more: object) -> IncidentOpened:
+    facts = {"title": "Card payments fail", "severity": severity, "components": ("Payments",)} | more
+    return IncidentOpened.model_validate(facts)
+
+
+def decisions(decided, kind):
+    return [d for d in decided.entry.decisions if isinstance(d, kind)]
+
+
+def test_a_start_is_told_to_everybody_by_the_first_lane():
+    first = Story().take(opened())
+    assert told(first).keys() == EVERYBODY
+    assert {n.kind for n in first.notices} == {NoticeKind.OPENED}
+    assert {n.lane for n in first.notices} == {Lane.FIRST}
+    assert set(told(first)["customers"].renderings) == {Channel.EMAIL, Channel.SMS}
+    assert set(told(first)["public"].renderings) == {Channel.X}
+
+
+def test_who_belongs_to_two_audiences_is_told_at_the_higher_level():
+    first = Story().take(opened())
+    assert notice_to("technical", first).outranked_by == ()
+    assert set(notice_to("customers", first).outranked_by) == {"technical", "executives"}
+    assert set(notice_to("public", first).outranked_by) == {"technical", "executives", "customers"}
+
+
+def test_a_small_incident_is_told_at_its_start_and_its_end_only():
+    story = Story()
+    story.take(opened(Severity.MINOR))
+    second = story.take(IncidentUpdated(summary="We found the cause."))
+    assert not second.notices
+    assert set(silent(second).values()) == {"small incidents are told at start and end only"}
+    assert told(story.take(IncidentResolved(summary="It is over."))).keys() == EVERYBODY
+
+
+def test_a_large_incident_is_told_at_every_change():
+    story = Story()
+    story.take(opened())
+    assert told(story.take(IncidentUpdated(summary="We found the cause."))).keys() == EVERYBODY
+    assert told(story.take(MilestoneReached(milestone="The database is back."))).keys() == EVERYBODY
+    assert told(story.take(MonitoringStarted())).keys() == EVERYBODY
+
+
+def test_a_changed_impact_is_told_at_once_whatever_the_size():
+    story = Story()
+    story.take(opened(Severity.MINOR))
+    second = story.take(ImpactChanged(severity=Severity.MINOR, components=("Payments", "Refunds")))
+    assert told(second).keys() == EVERYBODY
+    assert Channel.SMS in told(second)["executives"].renderings
+    assert Channel.SMS not in told(second)["customers"].renderings
+
+
+def test_an_update_that_changes_the_severity_is_a_changed_impact():
+    story = Story()
+    story.take(opened(Severity.MINOR))
+    second = story.take(IncidentUpdated(severity=Severity.MAJOR, summary="It is worse than thought."))
+    assert {n.kind for n in second.notices} == {NoticeKind.IMPACT_CHANGED}
+    assert "minor to major" in email_to("customers", second).text.splitlines()[0]
+
+
+def test_data_loss_found_after_the_end_is_told_even_of_a_small_incident():
+    story = Story()
+    story.take(opened(Severity.MINOR))
+    story.take(IncidentResolved())
+    late = story.take(IncidentUpdated(consequences=Consequences(lasting="Two orders were lost.")))
+    assert told(late).keys() == EVERYBODY
+    assert "Two orders were lost." in email_to("customers", late).text
+    assert story.state.phase is Phase.OVER
+
+
+def test_a_severity_of_none_is_told_to_technical_readers_only():
+    story = Story()
+    first = story.take(opened(Severity.NONE))
+    assert told(first).keys() == {"technical"}
+    assert silent(first)["customers"] == "they hear of severity minor and worse; this is none"
+    assert told(story.take(IncidentResolved())).keys() == {"technical"}
+
+
+def test_who_first_hears_of_it_when_it_grows_is_told_of_a_start():
+    story = Story()
+    story.take(opened(Severity.NONE))
+    grown = story.take(ImpactChanged(severity=Severity.CRITICAL))
+    assert notice_to("technical", grown).kind is NoticeKind.IMPACT_CHANGED
+    assert notice_to("customers", grown).kind is NoticeKind.OPENED
+    assert notice_to("customers", grown).lane is Lane.FIRST
+    assert Channel.SMS in told(grown)["customers"].renderings
+
+
+def test_the_end_is_told_to_everyone_who_was_told_of_the_start_and_for_every_component_ever():
+    story = Story()
+    story.take(opened(components=("Payments", "Refunds")))
+    story.take(ImpactChanged(components=("Invoices",), severity=Severity.NONE))
+    end = story.take(IncidentResolved())
+    assert told(end).keys() == EVERYBODY
+    assert all(n.closing for n in end.notices)
+    assert notice_to("customers", end).components == ("Payments", "Refunds", "Invoices")
+
+
+def test_the_end_of_something_large_goes_by_the_first_lane_and_of_something_small_does_not():
+    for severity, lane in ((Severity.CRITICAL, Lane.FIRST), (Severity.MINOR, Lane.UPDATE)):
+        story = Story()
+        story.take(opened(severity))
+        assert {n.lane for n in story.take(IncidentResolved()).notices} == {lane}
+
+
+def test_an_audience_that_the_policy_no_longer_names_still_hears_the_end():
+    story = Story()
+    story.take(opened())
+    narrower = dict(story.policy.audiences)
+    del narrower["customers"]
+    story.policy = type(story.policy)(**{**vars(story.policy), "audiences": narrower, "hash": "1" * 64})
+    end = story.take(IncidentResolved())
+    assert told(end).keys() == EVERYBODY
+    assert set(told(end)["customers"].renderings) == {Channel.EMAIL, Channel.SMS}
+
+
+def test_a_first_word_that_is_the_end_is_told_once_as_resolved():
+    story = Story()
+    only = story.take(IncidentResolved(title="Brief outage", severity=Severity.MINOR))
+    assert {n.kind for n in only.notices} == {NoticeKind.RESOLVED}
+    assert "the first word of it is its end" in told(only)["customers"].reason
+
+
+@pytest.mark.parametrize("event", [IncidentUpdated(), MilestoneReached(milestone="Half done."), IncidentReopened()])
+def test_a_first_word_of_any_other_kind_opens_it(event):
+    first = Story().take(event)
+    assert {n.kind for n in first.notices} == {NoticeKind.OPENED}
+    assert "the first word of it" in told(first)["technical"].reason
+
+
+def test_a_reopening_is_told_to_everybody_at_once():
+    story = Story()
+    story.take(opened(Severity.MINOR))
+    story.take(IncidentResolved())
+    again = story.take(IncidentReopened(summary="It fails again."))
+    assert {n.kind for n in again.notices} == {NoticeKind.REOPENED}
+    assert {n.lane for n in again.notices} == {Lane.FIRST}
+    assert told(story.take(IncidentResolved())).keys() == EVERYBODY
+
+
+def test_the_same_text_again_is_not_told():
+    story = Story()
+    story.take(opened())
+    story.take(IncidentUpdated(summary="We found the cause."))
+    again = story.take(IncidentUpdated(summary="We found the cause.", next_update_at=PROMISED))
+    assert set(silent(again).values()) == {"same text as before"}
+    assert not decisions(again, PromiseMade), "a time that nobody hears of is no promise"
+
+
+def test_what_only_technicians_may_see_is_news_to_nobody_else():
+    story = Story()
+    story.take(opened())
+    detail = story.take(IncidentUpdated(technical_detail="The primary of shard 7 does not answer."))
+    assert told(detail).keys() == {"technical"}
+    assert silent(detail)["customers"] == "same text as before"
+
+
+def test_a_resolution_told_twice_is_told_once():
+    story = Story()
+    story.take(opened())
+    story.take(IncidentResolved(summary="It is over."))
+    assert not story.take(IncidentResolved(summary="It is over.")).notices
+
+
+def test_a_review_is_told_to_all_who_read_and_not_as_a_post():
+    story = Story()
+    story.take(opened())
+    story.take(IncidentResolved())
+    review = story.take(ReviewPublished(review="What happened, step by step."))
+    assert told(review).keys() == EVERYBODY - {"public"}
+    assert silent(review)["public"] == "no channel of theirs carries a notice of kind 'review'"
+
+
+def test_maintenance_is_told_when_planned_begun_and_completed():
+    story = Story("upgrade-1")
+    planned = story.take(
+        MaintenanceScheduled(title="Upgrade", starts_at=PROMISED, ends_at=PROMISED + timedelta(hours=2))
+    )
+    assert told(planned).keys() == EVERYBODY
+    assert "23:00 UTC on 3 March 2026" in email_to("customers", planned).text
+    begun = story.take(MaintenanceStarted(), 60)
+    assert {n.lane for n in begun.notices} == {Lane.FIRST}
+    assert Channel.SMS in told(begun)["customers"].renderings
+    done = story.take(MaintenanceCompleted(), 60)
+    assert all(n.closing for n in done.notices)
+    assert Channel.SMS in told(done)["customers"].renderings, "who was told by SMS that it began is told that it ended"
+
+
+def test_a_promise_is_kept_by_whatever_is_told_in_time():
+    story = Story()
+    first = story.take(opened(next_update_at=PROMISED))
+    assert decisions(first, PromiseMade)[0].due == PROMISED
+    assert decisions(first, WakeScheduled)[0].due == PROMISED
+    second = story.take(IncidentUpdated(summary="We found the cause."), 30)
+    assert decisions(second, PromiseKept)[0].due == PROMISED
+    woken = story.wake(PROMISED)
+    assert decisions(woken, InputIgnored)[0].reason == "promise already kept or replaced"
+
+
+def test_a_promise_that_passes_in_silence_is_broken_on_record():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED))
+    assert decisions(story.wake(PROMISED), PromiseBroken)[0].due == PROMISED
+    assert story.state.promise is None
+    assert not decisions(story.take(IncidentUpdated(summary="Late."), 90), PromiseKept)
+
+
+def test_news_that_comes_too_late_breaks_the_promise_even_before_the_clock_calls():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED))
+    late = story.take(IncidentUpdated(summary="Late."), 90)
+    assert decisions(late, PromiseBroken)
+    assert decisions(story.wake(PROMISED), InputIgnored)
+
+
+def test_a_promised_update_of_a_small_incident_is_told_because_it_was_promised():
+    story = Story()
+    story.take(opened(Severity.MINOR, next_update_at=PROMISED))
+    second = story.take(IncidentUpdated(summary="We found the cause."))
+    assert told(second)["customers"].reason == "an update was promised"
+
+
+def test_a_promised_time_that_has_passed_is_neither_told_nor_promised():
+    first = Story().take(opened(next_update_at=START - timedelta(hours=1)))
+    assert decisions(first, FieldWithheld)[0].field == "next_update_at"
+    assert not decisions(first, PromiseMade)
+    assert "21:00" not in email_to("technical", first).text
+
+
+def test_a_wake_that_the_clock_gave_a_moment_early_counts_as_on_time():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED))
+    command = given(Wake(due=PROMISED, reason=WakeReason.PROMISE_DUE), 2, PROMISED - timedelta(milliseconds=5))
+    assert moment(story.state, command) == PROMISED
+    assert decisions(story.take_input(command), PromiseBroken)
+
+
+def test_an_apology_without_approval_is_withheld_from_everyone_and_said_to_be():
+    first = Story().take(opened(ownership="This was our fault."))
+    assert decisions(first, FieldWithheld)[0].reason == "needs the approval of legal, which was not given"
+    assert "our fault" not in str(first.entry.decisions)
+    assert all("our fault" not in rendering.model_dump_json() for rendering in first.renderings)
+
+
+def test_good_news_is_told_at_once_even_of_a_small_incident():
+    story = Story()
+    story.take(opened(Severity.MINOR))
+    assert told(story.take(IncidentUpdated(good_news="Refunds work again."))).keys() == EVERYBODY
+
+
+def test_time_never_runs_backwards():
+    story = Story()
+    story.take(opened(), after=60)
+    earlier = given(IncidentUpdated(summary="Late record."), 2, START)
+    assert story.take_input(earlier).entry.at == START + timedelta(minutes=60)
+
+
+def test_a_played_incident_follows_its_virtual_clock():
+    one = given(opened(), 1, START).model_copy(update={"virtual": VirtualClock(time=START - timedelta(days=900))})
+    assert moment(IncidentState("x"), one) == START - timedelta(days=900)
+
+
+def test_when_it_occurred_decides_nothing():
+    one = given(opened(), 1, START, occurred_at=START - timedelta(days=3))
+    assert Story().take_input(one).entry.at == START
+
+
+def test_an_input_seen_before_is_known_by_its_source_and_id():
+    story = Story()
+    story.take(opened())
+    assert story.state.entry_of("/tests", "event-1") == 1
+    assert story.state.entry_of("/elsewhere", "event-1") is None
+
+
+def test_notices_are_made_again_from_the_journal_byte_for_byte():
+    story, entries = Story(), []
+    for event in (opened(next_update_at=PROMISED), IncidentUpdated(summary="News."), IncidentResolved()):
+        decided = story.take(event)
+        before = fold(story.incident, entries)
+        assert notices_of(before, decided.entry, story.policy) == decided.notices
+        entries.append(decided.entry)
+    assert fold(story.incident, entries) == story.state
+
+
+def test_an_entry_that_does_not_follow_is_refused():
+    decided = Story().take(opened())
+    with pytest.raises(ValueError, match="does not follow"):
+        evolve(evolve(IncidentState("payments-1"), decided.entry), decided.entry)
+
+
+def test_the_same_input_in_the_same_state_gives_the_same_bytes():
+    one = given(opened(), 1, START)
+    policy = Story().policy
+    first, second = (decide(IncidentState("payments-1"), one, policy) for _ in range(2))
+    assert first.entry.model_dump_json() == second.entry.model_dump_json()
+    assert [r.sha256 for r in first.renderings] == [r.sha256 for r in second.renderings]
+
+
+def test_the_subject_stays_while_the_title_changes():
+    story = Story()
+    first = story.take(opened())
+    second = story.take(IncidentUpdated(title="Card payments fail in Europe", summary="News."))
+    assert email_to("customers", first).subject == email_to("customers", second).subject
+    assert email_to("customers", first).subject == "Card payments fail [payments-1]"
+    assert "Card payments fail in Europe" in email_to("customers", second).text
+
+
+def test_a_mail_begins_with_where_it_stands_and_what_may_be_forwarded():
+    mail = email_to("executives", Story().take(opened(summary="Cards are declined.", state=State.INVESTIGATING)))
+    assert mail.text.split("\n\n")[0] == "Major incident: being investigated\nCard payments fail"
+    assert mail.text.split("\n\n")[1] == "Cards are declined."
+
+
+def test_what_was_not_said_is_told_as_not_yet_known_and_none_as_none():
+    story = Story()
+    first = story.take(opened(consequences=Consequences(expected="none")))
+    text = email_to("customers", first).text
+    assert "CONSEQUENCES NOW\nNot yet known." in text
+    assert "CONSEQUENCES IN THE NEAR FUTURE\nNone expected." in text
+    assert "LASTING CONSEQUENCES\nNot yet known." in text
+    end = story.take(IncidentResolved())
+    assert "LASTING CONSEQUENCES\nNot yet known." in email_to("customers", end).text
+    assert "Lasting consequences not yet known." in sms_to("customers", end).text
+    assert "ROOT CAUSE\nNot yet known." in email_to("customers", end).text
+
+
+def test_contact_and_patience_stand_in_one_sentence():
+    first = Story().take(opened(contact=Contact(name="Marta", reach="+44 20 7946 0000")))
+    wanted = "Questions are answered by Marta (+44 20 7946 0000); we ask for your patience while the work goes on."
+    assert wanted in email_to("customers", first).text
+    assert "Marta" not in post_to("public", first).text
+
+
+def test_the_crew_that_works_through_the_night_is_named_until_it_goes_home():
+    story = Story()
+    first = story.take(opened(crew=Crew(who="The payments team", until=START + timedelta(hours=8))))
+    assert "The payments team, until 06:00 UTC on 4 March 2026" in email_to("customers", first).text
+    later = story.take(IncidentUpdated(summary="Still at it."), after=9 * 60)
+    assert "The payments team" not in email_to("customers", later).text
+
+
+def test_technical_detail_reaches_technical_readers_only():
+    first = Story().take(opened(technical_detail="Shard 7 is down.", internal_notes="Ask Bob."))
+    assert "Shard 7 is down." in email_to("technical", first).text
+    assert "Shard 7" not in email_to("executives", first).text
+    assert notice_to("technical", first).level is Level.TECHNICAL
+    assert all("Ask Bob." not in rendering.model_dump_json() for rendering in first.renderings)
+
+
+def test_a_long_text_is_cut_at_a_sentence_and_points_to_the_mail():
+    long = "Cards are declined in Europe. " * 30
+    first = Story().take(opened(summary=long, next_update_at=PROMISED))
+    sms, post = sms_to("customers", first), post_to("public", first)
+    assert sms.segments <= 2
+    assert sms.text.endswith("Europe. More by email. Next update by 23:00 UTC.")
+    assert post.weighted_length <= 280
+    assert post.text.endswith("Europe. More by email. Next update by 23:00 UTC.")
+
+
+def test_a_link_from_an_event_is_left_out_of_a_post():
+    first = Story().take(opened(summary="See https://example.com/very/long?x=1. Thanks."))
+    assert "See [link]. Thanks." in post_to("public", first).text
+    assert "https://example.com/very/long?x=1" in email_to("customers", first).text
