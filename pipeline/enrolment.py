@@ -15,7 +15,7 @@ from pipeline.addresses import BadAddress
 from pipeline.registrations import Numbered, Refused, registration
 from pipeline.subscribers import Roster
 from pipeline.vault import Vault
-from schemas.base import Channel, Message
+from schemas.base import Channel, Message, is_id
 from schemas.codec import Outgoing, Undecodable, strict_json
 from schemas.subscriber import (
     Bounced,
@@ -70,7 +70,7 @@ class _Enrolling:
 
     def enrol(self, number: int, given: str | None, fields: dict[str, Any]) -> Planned:
         """A subscriber as they should be; found again by id, else by address. Raises Refused, BadAddress."""
-        if given is not None and not subscribers.valid_id(given):
+        if given is not None and not is_id(given):
             raise Refused("id: letters, digits and . _ : - only, at most 100")
         found = given or self._holder(fields)
         if found and (known := self._roster.subscribers.get(found)) is not None and known.erased:

@@ -8,11 +8,9 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pydantic import TypeAdapter, ValidationError
-
 from pipeline.vault import ContactData, Vault
 from schemas import codec, topics
-from schemas.base import Channel, Id, Message, rfc3339
+from schemas.base import Channel, Message, is_id, rfc3339
 from schemas.codec import Outgoing, Record, Undecodable
 from schemas.ids import derived
 from schemas.subscriber import (
@@ -36,7 +34,6 @@ from schemas.subscriber import (
 )
 
 SOURCE = "/tocsin/operator"
-_ID: TypeAdapter[str] = TypeAdapter(Id)
 NOTHING_CHOSEN = Choices(audiences=(), channels=())
 STRENGTH = ("bounced", "stopped", "unsubscribed", "complained")
 """Of two opt-outs of one channel the stronger is kept, so that START does not undo an unsubscribe, in any order."""
@@ -57,7 +54,7 @@ def fold(subscriber_id: str, subscriber: Subscriber | None, event: Message, at: 
     Restarted lifts `stopped` and nothing else. Confirmed, the proof that the address's owner wants it, lifts
     `unsubscribed` and `bounced`. A new address lifts the old one's `bounced`. Nothing lifts `complained`.
     """
-    if subscriber is None and not valid_id(subscriber_id):
+    if subscriber is None and not is_id(subscriber_id):
         return None  # nobody can be called that, and a fold must not fail
     if isinstance(event, SUBSCRIBER_EVENTS) and (opt_out := _opt_out(event, at)) is not None:
         return _opted_out(subscriber or _unheard_of(subscriber_id, at), *opt_out)
@@ -192,15 +189,6 @@ class Roster:
         if subscriber is None or subscriber.contact is None or key is None:
             return None
         return vault.unseal(subscriber_id, vault.unwrap(subscriber_id, key), subscriber.contact)
-
-
-def valid_id(text: str) -> bool:
-    """Whether `text` may name a subscriber."""
-    try:
-        _ID.validate_python(text)
-    except ValidationError:
-        return False
-    return True
 
 
 def new_id() -> str:

@@ -26,12 +26,15 @@ class Message(BaseModel):
 def rfc3339(moment: datetime) -> str:
     """`moment` in UTC, with milliseconds only where there are any: one instant, one spelling."""
     moment = moment.astimezone(UTC)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    text = moment.replace(microsecond=0, tzinfo=None).isoformat()  # strftime's %Y does not pad years below 1000
     return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond >= 1000 else f"{text}Z"
 
 
 def _to_utc_ms(moment: datetime) -> datetime:
-    moment = moment.astimezone(UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside the years 1 to 9999 in UTC") from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
@@ -59,8 +62,14 @@ Text = Annotated[str, BeforeValidator(_clean_text), Field(min_length=1, max_leng
 """Prose of one or several lines, in characters; controls are removed, NFC."""
 Line = Annotated[str, BeforeValidator(_clean_line), Field(min_length=1, max_length=300)]
 """One line; line breaks become spaces, so that it can stand in a header."""
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
+_ID = "[A-Za-z0-9][A-Za-z0-9._:-]{0,99}"
+Id = Annotated[str, Field(pattern=f"^{_ID}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may stand where an `Id` is asked for."""
+    return re.fullmatch(_ID, text) is not None
 
 
 class Severity(StrEnum):

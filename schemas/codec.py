@@ -4,18 +4,18 @@ Sources: CloudEvents 1.0.2, Kafka Protocol Binding 1.0.2, JSON Event Format 1.0.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from cloudevents.core.base import BaseCloudEvent
-from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka_event
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, from_structured_event
 from cloudevents.core.exceptions import CloudEventValidationError
 from pydantic import ValidationError
 
 from schemas import topics
-from schemas.base import Message, rfc3339
+from schemas.base import Message, is_id, rfc3339
 
 M = TypeVar("M", bound=Message, covariant=True)
 Headers = tuple[tuple[str, bytes], ...]
@@ -27,6 +27,9 @@ TYPES: dict[str, type[Message]] = {
 }
 STRUCTURED = "application/cloudevents+json"
 MAX_DEPTH = 32
+ATTRIBUTES = frozenset(
+    {"id", "source", "type", "subject", "time", "specversion", "datacontenttype", "dataschema", "partitionkey"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,33 +143,71 @@ def decode_input(record: Record) -> Event[Message]:
 
     The record's key, where there is one, must be the subject: the partition is chosen by it, and order hangs on that.
     """
+    attributes, data = parse_cloudevent(record)
+    model = _model(attributes["type"], record.topic)
+    subject = attributes.get("subject")
+    if subject is None:
+        raise Undecodable("missing_field", "the attribute `subject` must name what the event is about")
+    if not is_id(subject):
+        raise Undecodable("invalid_field", "subject: letters, digits and . _ : - only, at most 100, no space")
+    if record.key is not None and record.key != subject.encode():
+        raise Undecodable("wrong_key", f"the record's key is {record.key!r}, its subject is {subject!r}")
+    return Event(
+        id=attributes["id"],
+        source=attributes["source"],
+        type=attributes["type"],
+        subject=subject,
+        time=_utc(attributes.get("time")),
+        data=_validated(model, json.dumps(data).encode()),
+        extensions={name: _text(value) for name, value in attributes.items() if name not in ATTRIBUTES},
+    )
+
+
+def parse_cloudevent(record: Record) -> tuple[dict[str, Any], Any]:
+    """The attributes and the data of a CloudEvent of any type, `time` as a datetime. Raises `Undecodable`.
+
+    Structured mode is what says so in `content-type`, or has no attribute in its headers (Kafka binding, 3.1).
+    """
     if record.value is None:
         raise Undecodable("empty", "the record has no value")
     if len(record.value) > topics.MAX_INPUT_BYTES:
         raise Undecodable("too_large", f"{len(record.value)} bytes; at most {topics.MAX_INPUT_BYTES} are taken")
-    headers = {name.lower(): value for name, value in record.headers}
-    structured = headers.get("content-type", b"").lower().startswith(STRUCTURED.encode())
+    headers = _headers(record)
     parsed = strict_json(record.value)
+    content_type = headers.get("content-type", "").lower()
+    structured = content_type.startswith("application/cloudevents") or not any(n.startswith("ce_") for n in headers)
+    if structured and not (isinstance(parsed, dict) and content_type.split(";")[0].strip() in ("", STRUCTURED)):
+        raise Undecodable("not_a_cloudevent", f"neither one event as {STRUCTURED} nor ce_ headers")
+    said = parsed if structured else {name[3:]: text for name, text in headers.items() if name.startswith("ce_")}
+    # The SDK would make up a missing id, and the same record read twice would be two events; a missing time it sets to
+    # the present moment, but a decision must not hang on when it was read.
+    if missing := {"id", "source", "type", "specversion"} - said.keys():
+        raise Undecodable("not_a_cloudevent", f"required attributes are missing: {', '.join(sorted(missing))}")
+    if said["specversion"] != "1.0":
+        raise Undecodable("not_a_cloudevent", "specversion: only 1.0 is read")
+    raw = KafkaMessage(headers={name: text.encode() for name, text in headers.items()}, key=None, value=record.value)
     try:
-        event = from_kafka_event(KafkaMessage(headers=headers, key=record.key, value=record.value))
-    except (CloudEventValidationError, ValueError, KeyError, TypeError, AttributeError) as error:
+        event = from_structured_event(raw) if structured else from_binary_event(raw)
+    except (CloudEventValidationError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise Undecodable("not_a_cloudevent", _sentence(error)) from None
-    model = _model(event.get_type(), record.topic)
-    subject = event.get_subject()
-    if not subject:
-        raise Undecodable("missing_field", "the attribute `subject` must name what the event is about")
-    if record.key is not None and record.key != subject.encode():
-        raise Undecodable("wrong_key", f"the record's key is {record.key!r}, its subject is {subject!r}")
-    data = parsed.get("data") if structured and isinstance(parsed, dict) else parsed
-    return Event(
-        id=event.get_id(),
-        source=event.get_source(),
-        type=event.get_type(),
-        subject=subject,
-        time=_utc(event.get_time()) if _says_time(structured, parsed, headers) else None,
-        data=_validated(model, json.dumps(data).encode()),
-        extensions=_extensions(event),
-    )
+    attributes = {name: value for name, value in event.get_attributes().items() if name != "time" or "time" in said}
+    if not structured:
+        return attributes, parsed
+    in_base64 = event.get_data() if "data_base64" in said else None
+    return attributes, strict_json(in_base64) if isinstance(in_base64, bytes) else said.get("data")
+
+
+def _headers(record: Record) -> dict[str, str]:
+    try:
+        headers = [(name.lower(), value.decode()) for name, value in record.headers]
+    except UnicodeDecodeError as error:
+        raise Undecodable("bad_utf8", f"a header is not UTF-8: {error}") from None
+    found = dict(headers)
+    if len(found) != len(headers):
+        names = [name for name, _ in headers]
+        if twice := [name for name in found if names.count(name) > 1 and name.startswith(("ce_", "content-type"))]:
+            raise Undecodable("not_a_cloudevent", f"the header {twice[0]} stands twice")
+    return found
 
 
 def strict_json(raw: bytes) -> Any:
@@ -176,7 +217,7 @@ def strict_json(raw: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Undecodable("bad_utf8", f"not UTF-8 at byte {error.start}") from None
     try:
-        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise Undecodable("invalid_json", f"nested deeper than {MAX_DEPTH}") from None
     except ValueError as error:
@@ -196,6 +237,13 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number
 
 
 def _deeper_than(value: Any, depth: int) -> bool:
@@ -227,14 +275,11 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _says_time(structured: bool, parsed: Any, headers: Mapping[str, bytes]) -> bool:
-    """The SDK fills a missing `time` with the present moment; a decision must not hang on when it was read."""
-    return "time" in parsed if structured else "ce_time" in headers
-
-
-def _extensions(event: BaseCloudEvent) -> dict[str, str]:
-    known = {"id", "source", "type", "subject", "time", "specversion", "datacontenttype", "dataschema", "partitionkey"}
-    return {name: str(value) for name, value in event.get_attributes().items() if name not in known}
+def _text(value: Any) -> str:
+    """An extension's value as CloudEvents spells it (1.0.2, section 3.1)."""
+    if isinstance(value, dict | list) or value is None:
+        raise Undecodable("not_a_cloudevent", "an extension attribute is no text, number or boolean")
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _time(text: str | None) -> datetime | None:
@@ -249,4 +294,7 @@ def _time(text: str | None) -> datetime | None:
 def _utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise Undecodable("invalid_field", "time: outside the years 1 to 9999 in UTC") from None

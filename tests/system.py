@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pipeline import policy
 from pipeline.broker import connect, topics
+from pipeline.broker.kafka import ApacheKafka
 from pipeline.broker.process import BrokerProcess
 from pipeline.deliver.ledger import Ledger, Told
 from pipeline.registrations import registration
@@ -250,6 +251,8 @@ async def running(
     async with AsyncExitStack() as stack:
         await broker.start()
         stack.push_async_callback(broker.stop)
+        if isinstance(broker, ApacheKafka):
+            settings["broker"] = f"kafka://{broker.bootstrap}"
         given = Settings(
             _env_file=None, data_dir=broker.data_dir, **{"partitions": 3, "session_timeout_s": 10, **settings}
         )

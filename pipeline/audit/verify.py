@@ -4,8 +4,7 @@ It trusts nothing: it reads bytes, a checkpoint and a public key, and shares no 
 see is a tail that no checkpoint was signed for; the result says how far it is signed.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -34,26 +33,9 @@ def verify(
     `voids_allowed`: in the topic, appends of one who was no longer the appender stay, and readers pass over them; in
     an export there must be none. A checkpoint without a key vouches for nothing, and is refused.
     """
-    findings: list[Finding] = []
-    signed = _signed(checkpoint, key, findings)
-    read = _Reading(keep_ids=voids_allowed)
-    read.all(stored)
-    aside, voids = drop_voids(read.aside, len(read.leaves), read.ids) if voids_allowed else (read.aside, 0)
-    sequel = examine(read.leaves, read.positions(), aside, FIRST_PREV) if aside else Sequel()
-    findings += sequel.findings
-    size = max(sequel.placed, default=len(read.leaves) - 1) + 1
-    root = _check_roots(read, sequel, size, signed, findings)
-    if signed is not None and signed.size > size:
-        found = f"{size} entries"
-        findings.append(Finding(Kind.CUT, size, f"{signed.size} entries, for which the checkpoint is signed", found))
-    ordered = sorted(findings, key=lambda finding: -1 if finding.index is None else finding.index)
-    return Result(
-        entries=len(read.leaves) + len(sequel.placed),
-        voids=voids,
-        root=root,
-        signed=signed.size if signed else None,
-        findings=tuple(ordered),
-    )
+    verification = Verification(voids_allowed)
+    verification.read(stored)
+    return verification.result(checkpoint, key)
 
 
 def exported(lines: Iterable[bytes]) -> Iterable[Stored]:
@@ -61,20 +43,21 @@ def exported(lines: Iterable[bytes]) -> Iterable[Stored]:
     return ((line, None) for line in lines)
 
 
-@dataclass
-class _Reading:
-    """The entries that follow one another, as far as they do, and everything that does not."""
+class Verification:
+    """A verification that takes the log in pieces, in order."""
 
-    keep_ids: bool
-    leaves: list[bytes] = field(default_factory=list)
-    roots: dict[int, bytes] = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)
-    aside: list[Item] = field(default_factory=list)
-    count: int = 0
+    def __init__(self, voids_allowed: bool = False) -> None:
+        self._voids_allowed = voids_allowed
+        self._leaves: list[bytes] = []
+        self._roots: dict[int, bytes] = {}
+        self._ids: set[str] = set()
+        self._aside: list[Item] = []
+        self._count = 0
 
-    def all(self, stored: Iterable[Stored]) -> None:
-        """Reads to the end. Local names, since this loop runs for each of perhaps millions of entries."""
-        leaves, prev, size = self.leaves, FIRST_PREV.hex(), 0
+    def read(self, stored: Iterable[Stored]) -> None:
+        """Reads on: keeps the leaves of what follows one another, and puts aside whatever does not."""
+        # Local names, since this loop runs for each of perhaps millions of entries.
+        leaves, size, prev = self._leaves, len(self._leaves), (self._leaves or [FIRST_PREV])[-1].hex()
         for value, root in stored:
             leaf = sha256(b"\x00" + (value or b"")).digest()
             entry = _parsed(value)
@@ -82,18 +65,40 @@ class _Reading:
                 leaves.append(leaf)
                 prev = leaf.hex()
                 if root is not None:
-                    self.roots[size] = root
-                if self.keep_ids:
-                    self.ids.add(entry["record_id"])
+                    self._roots[size] = root
+                if self._voids_allowed:
+                    self._ids.add(entry["record_id"])
                 size += 1
             else:
-                self.aside.append(_item(self.count, leaf, entry, root))
-            self.count += 1
+                self._aside.append(_item(self._count, leaf, entry, root))
+            self._count += 1
 
-    def positions(self) -> list[int]:
-        """Where the entries of `leaves` stand: everywhere where nothing was put aside."""
-        elsewhere = {item.position for item in self.aside}
-        return [position for position in range(self.count) if position not in elsewhere]
+    def result(self, checkpoint: bytes | None = None, key: PublicKey | None = None) -> Result:
+        """What is to be said of everything read so far."""
+        findings: list[Finding] = []
+        signed = _signed(checkpoint, key, findings)
+        aside, voids = self._aside, 0
+        if self._voids_allowed:
+            aside, voids = drop_voids(aside, len(self._leaves), self._ids)
+        sequel = examine(self._leaves, self._positions(), aside, FIRST_PREV) if aside else Sequel()
+        findings += sequel.findings
+        size = max(sequel.placed, default=len(self._leaves) - 1) + 1
+        root = _check_roots(self._leaves, self._roots, sequel, size, signed, findings)
+        if signed is not None and signed.size > size:
+            expected = f"{signed.size} entries, for which the checkpoint is signed"
+            findings.append(Finding(Kind.CUT, size, expected, f"{size} entries"))
+        return Result(
+            entries=len(self._leaves) + len(sequel.placed),
+            voids=voids,
+            root=root,
+            signed=signed.size if signed else None,
+            findings=tuple(sorted(findings, key=lambda found: -1 if found.index is None else found.index)),
+        )
+
+    def _positions(self) -> list[int]:
+        """Where the entries of the sound part stand: everywhere where nothing was put aside."""
+        elsewhere = {item.position for item in self._aside}
+        return [position for position in range(self._count) if position not in elsewhere]
 
 
 def _parsed(value: bytes | None) -> dict[str, Any] | None:
@@ -134,23 +139,28 @@ def _signed(note: bytes | None, key: PublicKey | None, findings: list[Finding]) 
 
 
 def _check_roots(
-    read: _Reading, sequel: Sequel, size: int, signed: Checkpoint | None, findings: list[Finding]
-) -> bytes | None:  # fmt: skip
+    leaves: Sequence[bytes],
+    carried: Mapping[int, bytes],
+    sequel: Sequel,
+    size: int,
+    signed: Checkpoint | None,
+    findings: list[Finding],
+) -> bytes | None:
     """The root over everything, after a look at those that are signed for or carried; None where leaves are lost."""
     changed = {finding.index for finding in findings}
-    roots = {**read.roots, **{i: item.root for i, item in sequel.placed.items() if item.root is not None}}
+    roots = {**carried, **{i: item.root for i, item in sequel.placed.items() if item.root is not None}}
     peaks = _Peaks()
     doubted = False
     for index in range(size):
         _compare(signed, index, peaks, findings)
-        leaf = _sealed_leaf(index, read.leaves, sequel)
+        leaf = _sealed_leaf(index, leaves, sequel)
         if leaf is None:
             return None
         peaks.push(leaf)
-        carried = roots.get(index)
-        if carried is not None and not doubted and carried != peaks.root().hex().encode() and index not in changed:
+        said = roots.get(index)
+        if said is not None and not doubted and said != peaks.root().hex().encode() and index not in changed:
             doubted = True  # all that follow would differ too: the first says where
-            found = carried.decode("ascii", "replace")
+            found = said.decode("ascii", "replace")
             findings.append(Finding(Kind.ROOT, index, f"root {peaks.root().hex()} in its record", found))
     _compare(signed, size, peaks, findings)
     return peaks.root()

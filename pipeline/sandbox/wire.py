@@ -23,7 +23,8 @@ def reset(transport: asyncio.BaseTransport | None) -> None:
     """Ends a connection by RST: with a linger time of 0 the kernel sends no FIN (socket(7), SO_LINGER)."""
     if not isinstance(transport, asyncio.Transport):
         return
-    sock = transport.get_extra_info("socket")
+    # A TLS transport that was closed twice (Python 3.11) has let go of its socket and cannot even be asked for it.
+    sock = None if transport.is_closing() else transport.get_extra_info("socket")
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

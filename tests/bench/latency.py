@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.broker import connect
+from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.sandbox import Sandbox
 from schemas import codec, topics
 from schemas.base import Severity
