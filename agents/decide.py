@@ -221,19 +221,16 @@ class Decide:
         return False
 
     async def _emit(self, notices: tuple[Notice, ...], entry: JournalEntry, parent: str | None) -> None:
-        """Renderings first, each once; then the notices, one copy to every partition."""
+        """Each rendering once, and the notices, one copy to every partition."""
         renderings = {r.sha256: r for notice in notices for r in notice.renderings}.values()
+        write = self._emitter.write
         await asyncio.gather(
             *(
-                self._emitter.write(
-                    topics.RENDERINGS, r, id=r.sha256, subject=entry.incident, key=r.sha256, parent=parent
-                )
+                write(topics.RENDERINGS, r, id=r.sha256, subject=entry.incident, key=r.sha256, parent=parent)
                 for r in renderings
-            )
-        )
-        await asyncio.gather(
+            ),
             *(
-                self._emitter.write(
+                write(
                     topics.notices(notice.lane),
                     notice,
                     id=notice.notice_id,
@@ -244,7 +241,7 @@ class Decide:
                 )
                 for notice in notices
                 for partition in range(self._settings.partitions)
-            )
+            ),
         )
 
     def _background(self, work: Any) -> None:

@@ -32,26 +32,32 @@ class Follower:
         self._assigning = asyncio.Lock()
         self._assigned = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
+        self._asker: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connects; nothing is read before `assign`."""
+        options = connect.client_options(self._settings)
         self._consumer = AIOKafkaConsumer(
-            **connect.client_options(self._settings),
+            **options,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=500,
             max_partition_fetch_bytes=8 * 1024 * 1024,
         )
+        # a broker answers the requests of one connection in turn: a question behind a long poll waits for its end
+        self._asker = AIOKafkaConsumer(**options, enable_auto_commit=False)
         await self._consumer.start()
+        await self._asker.start()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Stops reading."""
         if self._task is not None:
             self._task.cancel()
-        if self._consumer is not None:
-            await self._consumer.stop()
+        for client in (self._consumer, self._asker):
+            if client is not None:
+                await client.stop()
 
     async def assign(self, partitions: Iterable[int]) -> None:
         """Follows exactly `partitions` from now on; new ones from their beginning, kept ones from where they are."""
@@ -65,7 +71,7 @@ class Follower:
                 return
             consumer.assign(list(wanted))
             fresh = [tp for tp in wanted if tp not in self._next]
-            beginnings = await consumer.beginning_offsets(fresh) if fresh else {}
+            beginnings = await self._ask().beginning_offsets(fresh) if fresh else {}
             self._next |= beginnings
             for tp in wanted:
                 consumer.seek(tp, self._next[tp])
@@ -75,7 +81,7 @@ class Follower:
         """Returns when everything that stood in the partition (of `topics`, or of all) at the call has been applied."""
         names = tuple(topic.name for topic in topics) or self._topics
         tps = [TopicPartition(name, partition) for name in names]
-        ends = await self._require().end_offsets(tps)
+        ends = await self._ask().end_offsets(tps)
         for tp, end in ends.items():
             if end < self._next.get(tp, 0):
                 log.error(
@@ -119,6 +125,11 @@ class Follower:
             if record.offset >= self._next[tp]:
                 self._apply(record)
                 self._next[tp] = record.offset + 1
+
+    def _ask(self) -> AIOKafkaConsumer:
+        if self._asker is None:
+            raise RuntimeError("start() comes first")
+        return self._asker
 
     def _require(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -52,7 +52,7 @@ def record_of(event: Any) -> Record:
         timestamp=_moment(message.timestamp),
         key=message.key,
         value=message.value,
-        headers=tuple((str(name), bytes(value)) for name, value in _pairs(message.headers)),
+        headers=tuple((str(name), bytes(value or b"")) for name, value in _pairs(message.headers)),
     )
 
 

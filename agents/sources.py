@@ -8,6 +8,7 @@ what is sealed already is recognised by its id.
 import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +21,7 @@ from pipeline.errors import BrokerError, TopicMismatch
 from pipeline.settings import Settings
 from schemas.codec import Record
 
+ORDER = {topic.name: place for place, topic in enumerate(SEALED_TOPICS)}
 BATCH_RECORDS = 500
 WAIT_MS = 200
 LOSS_CHECK_S = 5.0
@@ -83,7 +85,7 @@ class Sources:
         except KafkaError as error:
             raise BrokerError(f"the records to be sealed cannot be read: {error!r}") from error
         whole = [await self._proved(part, list(map(connect.to_record, raw))) for part, raw in fetched.items()]
-        return list(self._new(heapq.merge(*whole, key=lambda record: record.timestamp)))
+        return list(self._new(heapq.merge(*whole, key=_when)))
 
     def _begin(self, part: TopicPartition, begin: int, end: int) -> None:
         place = self._held.places.get((part.topic, part.partition))
@@ -147,6 +149,11 @@ class Sources:
         if self._consumer is None:
             raise RuntimeError("open() comes first")
         return self._consumer
+
+
+def _when(record: Record) -> tuple[datetime, int]:
+    """By append time; of the same millisecond, a decision before what followed from it."""
+    return record.timestamp, ORDER[record.topic]
 
 
 def _identity(record: Record, source: Source) -> bytes:

@@ -62,9 +62,6 @@ class Settings(BaseSettings):
     x_access_token: SecretStr | None = None
     x_access_token_secret: SecretStr | None = None
     x_base_url: str | None = Field(default=None, description="another host than X's, for the sandbox")
-    x_link: str | None = Field(
-        default=None, description="a URL put into every post; a post with one costs 13 times as much"
-    )
 
     public_url: str = Field(
         default="http://127.0.0.1:8025",

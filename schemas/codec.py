@@ -4,18 +4,20 @@ Sources: CloudEvents 1.0.2, Kafka Protocol Binding 1.0.2, JSON Event Format 1.0.
 """
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, from_structured_event
 from cloudevents.core.exceptions import CloudEventValidationError
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from schemas import topics
-from schemas.base import Message, is_id, rfc3339
+from schemas.base import Line, Message, is_id, rfc3339
+from schemas.strict_json import Undecodable as Undecodable  # part of the codec's own interface
+from schemas.strict_json import strict_json as strict_json
 
 M = TypeVar("M", bound=Message, covariant=True)
 Headers = tuple[tuple[str, bytes], ...]
@@ -26,10 +28,12 @@ TYPES: dict[str, type[Message]] = {
     for model in topic.holds
 }
 STRUCTURED = "application/cloudevents+json"
-MAX_DEPTH = 32
 ATTRIBUTES = frozenset(
     {"id", "source", "type", "subject", "time", "specversion", "datacontenttype", "dataschema", "partitionkey"}
 )
+
+_LINE: TypeAdapter[str] = TypeAdapter(Line)
+_TRACEPARENT = re.compile("00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +71,6 @@ class Event(Generic[M]):
     time: datetime | None
     data: M
     extensions: Mapping[str, str] = field(default_factory=dict)
-
-
-class Undecodable(Exception):
-    """A record that is no message of ours. `reason` is a stable word, `detail` a sentence for whoever can act."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 def encode(
@@ -134,7 +129,7 @@ def decode(record: Record, expect: type[M] | None = None) -> Event[M]:
         subject=attributes.pop("subject", None),
         time=_time(attributes.pop("time", None)),
         data=_validated(model, record.value or b""),  # type: ignore[arg-type]
-        extensions={name: value for name, value in attributes.items() if name != "specversion"},
+        extensions=_extensions(attributes),
     )
 
 
@@ -153,13 +148,13 @@ def decode_input(record: Record) -> Event[Message]:
     if record.key is not None and record.key != subject.encode():
         raise Undecodable("wrong_key", f"the record's key is {record.key!r}, its subject is {subject!r}")
     return Event(
-        id=attributes["id"],
-        source=attributes["source"],
+        id=_line("id", attributes),
+        source=_line("source", attributes),
         type=attributes["type"],
         subject=subject,
         time=_utc(attributes.get("time")),
         data=_validated(model, json.dumps(data).encode()),
-        extensions={name: _text(value) for name, value in attributes.items() if name not in ATTRIBUTES},
+        extensions=_extensions(attributes),
     )
 
 
@@ -210,47 +205,6 @@ def _headers(record: Record) -> dict[str, str]:
     return found
 
 
-def strict_json(raw: bytes) -> Any:
-    """Parses UTF-8 JSON; refuses duplicate keys, NaN and deep nesting (OWASP ASVS 5.0, 1.5). Raises `Undecodable`."""
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Undecodable("bad_utf8", f"not UTF-8 at byte {error.start}") from None
-    try:
-        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
-    except RecursionError:
-        raise Undecodable("invalid_json", f"nested deeper than {MAX_DEPTH}") from None
-    except ValueError as error:
-        raise Undecodable("invalid_json", str(error)) from None
-    if _deeper_than(parsed, MAX_DEPTH):
-        raise Undecodable("invalid_json", f"nested deeper than {MAX_DEPTH}")
-    return parsed
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text} is too large for a number")
-    return number
-
-
-def _deeper_than(value: Any, depth: int) -> bool:
-    children: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth < 0 or any(_deeper_than(child, depth - 1) for child in children)
-
-
 def _model(type_name: str, topic: str) -> type[Message]:
     model = TYPES.get(type_name)
     if model is None:
@@ -273,6 +227,21 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, CloudEventValidationError):
         return "; ".join(f"{name}: {', '.join(map(str, found))}" for name, found in error.errors.items())
     return f"{type(error).__name__}: {error}"
+
+
+def _line(name: str, attributes: Mapping[str, Any]) -> str:
+    """An attribute that goes into the journal."""
+    try:
+        return _LINE.validate_python(attributes[name])
+    except ValidationError:
+        raise Undecodable("invalid_field", f"{name}: 1 to 300 characters, controls apart") from None
+
+
+def _extensions(attributes: Mapping[str, Any]) -> dict[str, str]:
+    found = {name: _text(value) for name, value in attributes.items() if name not in ATTRIBUTES}
+    if not _TRACEPARENT.fullmatch(found.get("traceparent", "")):
+        found.pop("traceparent", None)  # W3C: who gets an invalid one begins a trace of their own
+    return found
 
 
 def _text(value: Any) -> str:

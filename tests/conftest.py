@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from pipeline.broker import topics
@@ -15,6 +16,9 @@ from pipeline.broker.process import BrokerProcess
 from pipeline.errors import TocsinError
 from pipeline.settings import Settings
 
+# On a busy machine an example's time says nothing; pytest-timeout bounds the test.
+hypothesis.settings.register_profile("tocsin", deadline=None)
+hypothesis.settings.load_profile("tocsin")
 MakeSettings = Callable[..., Settings]
 
 

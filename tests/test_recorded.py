@@ -75,7 +75,8 @@ def test_reading_twice_gives_the_same_ids(tmp_path: Path) -> None:
 
 def test_posts_of_the_same_minute_keep_their_order_and_differ_in_id(tmp_path: Path) -> None:
     events = read([written(tmp_path, published(("10:00", "investigating"), ("10:00", "update"), ("10:00", "update")))])
-    assert [type(event.event) for event in events] == [IncidentOpened, IncidentUpdated, IncidentUpdated]
+    kinds = [type(event.event).__name__ for event in events]
+    assert kinds == ["IncidentOpened", "IncidentUpdated", "IncidentUpdated"]
     assert len({event.id for event in events}) == 3
 
 

@@ -1,5 +1,8 @@
 """Subscribers: the fold of their events, and what a file of them comes to."""
 
+import asyncio
+import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -369,3 +372,39 @@ async def test_what_was_imported_stands_on_the_broker_and_can_be_erased(own_brok
     assert "anna" not in roster.keys
     async for record in connect.read_all(own_broker, topics.SUBSCRIBER_EVENTS_TOPIC.name):
         assert b"anna@" not in (record.value or b"")
+
+
+async def command(settings: Settings, *arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    environment = {**os.environ, "TOCSIN_DATA_DIR": str(settings.data_dir), "COLUMNS": "200"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "pipeline.cli", "subscribers", *arguments),
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    shown, _ = await process.communicate(stdin)
+    return process.returncode or 0, shown.decode()
+
+
+@pytest.mark.slow  # nine processes, one after the other
+async def test_the_command_imports_lists_unsubscribes_and_erases(own_broker: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("".join(CSV), "utf-8-sig")
+    assert await command(own_broker, "import", str(file)) == (0, "3 subscribed\n")
+    assert await command(own_broker, "import", str(file)) == (0, "3 unchanged\n")
+    status, listed = await command(own_broker, "list")
+    assert status == 0
+    assert "customers executives" in listed
+    assert "anna@" not in listed
+    assert "anna@example.com" in (await command(own_broker, "list", "--reveal"))[1]
+    assert await command(own_broker, "unsubscribe", "anna", "email") == (0, "anna: unsubscribed\n")
+    assert (await command(own_broker, "unsubscribe", "nobody", "email"))[0] == 1
+    lines = b'{"event": "stopped", "id": "anna", "channel": "sms"}\n{"event": "erased", "id": "zoe"}\n'
+    status, shown = await command(own_broker, "publish", "-", stdin=lines)
+    assert (status, shown) == (1, "line 2: id: nobody known is called that\n1 refused, 1 stopped\n")
+    roster = await read_roster(own_broker)
+    assert reasons(roster.subscribers["anna"]) == {EMAIL: "unsubscribed", SMS: "stopped"}
+    assert await command(own_broker, "erase", "anna", "--yes") == (0, "anna: erased\n")
+    assert "erased" in (await command(own_broker, "list", "--reveal"))[1]

@@ -1,20 +1,22 @@
 """The history of one incident as the log holds it: its journal, its deliveries, what providers said later. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
-from pipeline.audit.seal import UNREADABLE
+from pydantic import ValidationError
+
 from schemas.audit import AuditEntry
-from schemas.base import Channel
+from schemas.base import Channel, Message
 from schemas.codec import TYPES
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Outcome, ReceiptRecorded
 from schemas.ids import intent_id
 from schemas.journal import JournalEntry
+from schemas.topics import SUBSCRIBER_EVENTS_TOPIC
 
-JOURNAL = JournalEntry.TYPE
-DELIVERY = {model.TYPE: model for model in (DeliveriesIntended, DeliveryAttempted, DeliveriesEnded)}
+M = TypeVar("M", bound=Message)
+Delivery = DeliveriesIntended | DeliveryAttempted | DeliveriesEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,27 @@ class Fate:
 
 @dataclass
 class History:
-    """Everything sealed about one incident. `entries`: the sealed entries themselves, in the log's order."""
+    """Everything sealed about one incident.
+
+    `entries`: the sealed entries themselves, in the log's order; `by_hash`: those of them that hold no more than a
+    hash, because they were too large.
+    """
 
     incident: str
     entries: list[AuditEntry] = field(default_factory=list)
+    by_hash: list[AuditEntry] = field(default_factory=list)
     journal: dict[int, JournalEntry] = field(default_factory=dict)
     fates: dict[tuple[int, Channel], dict[str, Fate]] = field(default_factory=dict)
     receipts: dict[tuple[int, Channel], dict[str, ReceiptRecorded]] = field(default_factory=dict)
 
 
-def concerns(incident: str) -> Any:
+def concerns(incident: str) -> Callable[[AuditEntry], bool]:
     """A test of entries: may it be about `incident`? Receipts name only an intent, so that all of them may."""
 
     def test(entry: AuditEntry) -> bool:
-        if entry.record_type == ReceiptRecorded.TYPE:
-            return True
-        return entry.body is not None and entry.body.get("incident") == incident or entry.subject == incident
+        if entry.origin.topic == SUBSCRIBER_EVENTS_TOPIC.name:
+            return False
+        return entry.record_type == ReceiptRecorded.TYPE or entry.subject == incident
 
     return test
 
@@ -70,21 +77,23 @@ def history(entries: Iterable[AuditEntry], incident: str) -> History:
     """The history of `incident` from sealed entries, in the log's order; others among them are passed over."""
     found = History(incident)
     receipts: list[tuple[AuditEntry, ReceiptRecorded]] = []
-    is_about = concerns(incident)
-    for entry in filter(is_about, entries):
+    for entry in filter(concerns(incident), entries):
         if entry.record_type == ReceiptRecorded.TYPE:
-            receipts.extend((entry, receipt) for receipt in _parsed(entry, ReceiptRecorded))
+            if (receipt := _parsed(entry, ReceiptRecorded)) is not None:
+                receipts.append((entry, receipt))
             continue
         found.entries.append(entry)
-        for record in _parsed(entry, JournalEntry):
+        if (record := _parsed(entry, JournalEntry)) is not None:
             found.journal.setdefault(record.seq, record)
-        for delivery in _deliveries(entry):
+        elif (delivery := _delivery(entry)) is not None:
             _deliver(found, delivery)
+        else:
+            found.by_hash.append(entry)
     _file_receipts(found, receipts)
     return found
 
 
-def _deliver(found: History, record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded) -> None:
+def _deliver(found: History, record: Delivery) -> None:
     fates = found.fates.setdefault((record.seq, record.channel), {})
     if isinstance(record, DeliveriesEnded):
         for outcome in record.outcomes:
@@ -109,11 +118,14 @@ def _file_receipts(found: History, receipts: Iterable[tuple[AuditEntry, ReceiptR
     found.entries.sort(key=lambda entry: entry.index)
 
 
-def _deliveries(entry: AuditEntry) -> Iterator[DeliveriesIntended | DeliveryAttempted | DeliveriesEnded]:
-    if entry.body is not None and (model := DELIVERY.get(entry.record_type)) is not None:
-        yield model.model_validate(entry.body)
+def _delivery(entry: AuditEntry) -> Delivery | None:
+    return _parsed(entry, DeliveriesIntended) or _parsed(entry, DeliveryAttempted) or _parsed(entry, DeliveriesEnded)
 
 
-def _parsed(entry: AuditEntry, model: type[Any]) -> Iterator[Any]:
-    if entry.body is not None and entry.record_type == model.TYPE:
-        yield model.model_validate(entry.body)
+def _parsed(entry: AuditEntry, model: type[M]) -> M | None:
+    if entry.body is None or TYPES.get(entry.record_type) is not model:
+        return None
+    try:
+        return model.model_validate(entry.body)
+    except ValidationError:
+        return None  # sealed by its hash; the caller keeps it apart

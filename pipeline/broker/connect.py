@@ -282,7 +282,7 @@ def to_record(record: ConsumerRecord) -> codec.Record:
         timestamp=EPOCH + timedelta(milliseconds=record.timestamp),
         key=record.key,
         value=record.value,
-        headers=tuple((name, bytes(value)) for name, value in record.headers),
+        headers=tuple((name, bytes(value or b"")) for name, value in record.headers),
     )
 
 

@@ -95,7 +95,7 @@ def lookup(table: Mapping[str, Mapped], keys: Iterable[str]) -> Mapped:
 
 
 _ADDRESS: Final = re.compile(r"[^\s<>@:;,()\"']+@[^\s<>@:;,()\"']+")
-_NUMBER: Final = re.compile(r"\+?\(?\d(?:[\s().-]?\d){6,14}(?!\w)")
+_NUMBER: Final = re.compile(r"\+?\(?\d(?:[\s()-]{0,2}\d){6,14}(?!\w)")
 
 
 def redacted(text: object, *personal: str | None) -> str | None:

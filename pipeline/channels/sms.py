@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -192,8 +193,7 @@ class BoundedHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
                 url,
                 params=params,
                 data=data,
-                headers=headers,
-                auth=aiohttp.BasicAuth(*auth) if auth else None,
+                headers={**(headers or {}), **_basic(auth)},
                 allow_redirects=allow_redirects,
             ) as answer:
                 _headers.set(answer.headers)
@@ -201,6 +201,11 @@ class BoundedHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         if answer.ok and not isinstance(json.loads(text), dict):
             raise ValueError("a JSON object was expected")
         return Response(answer.status, text, answer.headers)
+
+
+def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
+    """RFC 7617. aiohttp's own way of passing it is deprecated."""
+    return {"Authorization": f"Basic {b64encode(':'.join(auth).encode()).decode()}"} if auth else {}
 
 
 class SmsSender:

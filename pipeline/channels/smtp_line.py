@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import aiosmtplib
-from aiosmtplib.protocol import normalize_message_line_endings
+from aiosmtplib.protocol import SMTPProtocol
 
 _LINE_START_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
 CLOSING: Final = 421
@@ -90,9 +90,12 @@ class SmtpLine:
         return self._client is not None and self._client.supports_extension(extension)
 
     async def transmit(self, sender: str, recipient: str, message: bytes, *, utf8: bool) -> aiosmtplib.SMTPResponse:
-        """Sends one mail and returns the reply to its final dot. `stage` says how far it came when this raises."""
+        """Sends one mail, whose lines end in CRLF, and returns the reply to its final dot.
+
+        `stage` says how far it came when this raises.
+        """
         client = self._connected()
-        octets = _LINE_START_DOT.sub(b"..", normalize_message_line_endings(message))
+        octets = _LINE_START_DOT.sub(b"..", message)
         options = [f"SIZE={len(octets)}"] if client.supports_extension("size") else []
         self.stage = Stage.MAIL
         await client.mail(
@@ -111,27 +114,33 @@ class SmtpLine:
         return response
 
     async def _message(self, octets: bytes) -> aiosmtplib.SMTPResponse:
-        protocol = self._connected().protocol
-        if protocol is None:
+        client = self._connected()
+        protocol, transport = client.protocol, client.transport
+        if protocol is None or not isinstance(transport, asyncio.WriteTransport):
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        # Reading from the start shows a server that hangs up, or refuses, in the middle of the message.
+        protocol.write(octets)
+        if transport.get_write_buffer_size() == 0:
+            self._end(protocol)
+            return await protocol.read_response(timeout=self._options.dot_timeout_s)
+        # Reading meanwhile shows a server that hangs up, or refuses, in the middle of a large message.
         reply = asyncio.ensure_future(protocol.read_response(timeout=self._options.dot_timeout_s))
+        gone = asyncio.ensure_future(protocol._drain_helper())
         try:
-            protocol.write(octets)
-            gone = asyncio.ensure_future(protocol._drain_helper())
-            try:
-                await asyncio.wait({reply, gone}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                _drop(gone)
+            await asyncio.wait({reply, gone}, return_when=asyncio.FIRST_COMPLETED)
             if reply.done():
                 early = reply.result()
                 self.abort()
                 return early if early.code >= 400 else aiosmtplib.SMTPResponse(CLOSING, "Reply before the final dot")
-            protocol.write(b".\r\n")
-            self.stage = Stage.DOT
+            self._end(protocol)
             return await reply
         finally:
+            _drop(gone)
             _drop(reply)
+
+    def _end(self, protocol: SMTPProtocol) -> None:
+        """From here on the server may have the message."""
+        protocol.write(b".\r\n")
+        self.stage = Stage.DOT
 
     async def recover(self, code: int) -> None:
         """After a refusal with `code`: ready for the next mail, or closed."""

@@ -109,7 +109,8 @@ class _Answer(aiohttp.ClientResponse):
 
     async def json(self, **_: Any) -> Any:
         try:
-            content = loads(await self.read() or b"{}")
+            # `text`, not `read`: tweepy has released the answer by now, and a second `read` refuses then
+            content = loads(await self.text("utf-8") or "{}")
         except (JSONDecodeError, UnicodeDecodeError):
             content = None
         return _tamed(content)

@@ -19,10 +19,10 @@ from pipeline.errors import TocsinError
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.audit import AuditEntry
-from schemas.base import Channel, Lane
+from schemas.base import Channel, Lane, Message
 from schemas.codec import Record
 from schemas.delivery import DELIVERY_RECORDS
-from schemas.journal import JournalEntry, NoticeDecided
+from schemas.journal import AudienceSilent, FieldWithheld, JournalEntry, NoticeDecided
 from schemas.notice import Notice
 from schemas.subscriber import Subscriber
 
@@ -55,7 +55,7 @@ class Completion:
         if record.topic in {topic.name for topic in SEALED_TOPICS}:
             source = source_of(record)
             self._to_seal.add(identity(record.topic, source.type, source.subject, source.id))
-        data = codec.decode(record).data
+        data: Message = codec.decode(record).data
         if isinstance(data, JournalEntry):
             self._journal.apply(record)
         elif isinstance(data, Notice):
@@ -92,6 +92,17 @@ class Completion:
         for audience, told, recipient in self._intents():
             work = self._ledger.work(told, recipient)
             found[audience, told.channel, work.result.value if work and work.result else "open"] += 1
+        return found
+
+    def withheld(self) -> Counter[str]:
+        """What was deliberately not said, each with its rule, and how often."""
+        decisions = (d for entries in self._journal.entries.values() for entry in entries for d in entry.decisions)
+        found: Counter[str] = Counter()
+        for decision in decisions:
+            if isinstance(decision, FieldWithheld):
+                found[f"{decision.field}: {decision.reason}"] += 1
+            elif isinstance(decision, AudienceSilent):
+                found[f"to {decision.audience}: {decision.reason}"] += 1
         return found
 
     def _intents(self) -> Iterable[tuple[str, Told, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
@@ -78,7 +79,7 @@ FLAGS: dict[str, Flag] = {
         Flag("review", "review", "The review's text."),
     )
 }
-OWN_FLAGS = {"milestone": MilestoneReached, "review": ReviewPublished}
+OWN_FLAGS: dict[str, type[IncidentEvent]] = {"milestone": MilestoneReached, "review": ReviewPublished}
 """Flags that only one kind of event has."""
 
 
@@ -176,7 +177,7 @@ def ask(kind: Kind, said: Answers, prompt: Callable[[Question, Callable[[str], A
     return answers
 
 
-def _answered(flag: Flag, text: str, now: datetime) -> Any:
+def _answered(flag: Flag, now: datetime, text: str) -> Any:
     """An answer as the flag would hold it. Raises typer.BadParameter, upon which the question is asked again."""
     text = text.strip()
     if not text:

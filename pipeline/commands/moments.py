@@ -19,14 +19,15 @@ def moment(text: str, now: datetime, *, past: bool = False, zone: tzinfo | None 
     """The moment that `text` means at `now`, in UTC.
 
     A clock time is the next one, or the last one where `past`; without a zone it is read in `zone` (None: this
-    machine's). Raises ValueError that names the forms.
+    machine's). Seconds are dropped, since messages tell minutes: a promise must not be due later than it was told.
+    Raises ValueError that names the forms.
     """
     text = text.strip()
     if text.lower() == "now":
         return now
     if (span := _SPAN.fullmatch(text)) is not None:
         length = timedelta(**{unit: int(span[unit] or 0) for unit in ("days", "hours", "minutes")})
-        return now - length if span["ago"] else now + length
+        return (now - length if span["ago"] else now + length).replace(second=0, microsecond=0)
     if (clock := _CLOCK.fullmatch(text)) is not None:
         here = now.astimezone(zone)
         there = here.replace(hour=int(clock["hour"]), minute=int(clock["minute"]), second=0, microsecond=0)

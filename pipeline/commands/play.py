@@ -90,29 +90,40 @@ def renamed(event: RecordedEvent, suffix: str) -> RecordedEvent:
 
 
 def require_sandbox(settings: Settings) -> None:
-    """Played incidents bring their own clock. Raises ConfigurationError where that is not accepted."""
-    if not settings.sandbox:
+    """Played incidents bring their own clock. Raises ConfigurationError where that is not accepted.
+
+    A sandbox that runs on this data directory is as good a sign as the setting: its rooms were started with it.
+    """
+    from pipeline.broker import runfile
+
+    if not settings.sandbox and runfile.read_live(settings.data_dir / "run" / "sandbox.json") is None:
         raise ConfigurationError(
             "played incidents carry their own clock, which only a sandbox accepts: "
-            "start everything with `tocsin up --sandbox` and set TOCSIN_SANDBOX=true here (never in production)"
+            "start everything with `tocsin up --sandbox`, or set TOCSIN_SANDBOX=true (never in production)"
         )
 
 
 async def play_to_broker(settings: Settings, events: Sequence[RecordedEvent], speed: float | None) -> None:
     """Plays to the broker of `settings`, each event acknowledged, with a progress bar on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     from pipeline.broker import connect
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(20),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=9)),
+        TimeElapsedColumn(table_column=Column(min_width=7)),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+    )
     async with connect.open_producer(settings) as producer:
         with Progress(*columns) as progress:
             task = progress.add_task("", total=len(events))
 
             async def publish(event: RecordedEvent, factor: float) -> None:
                 await connect.send(producer, outgoing(event, factor))
-                what = event.event.TYPE.removeprefix("io.tocsin.").removesuffix(".v1")
-                progress.update(task, advance=1, description=f"{rfc3339(event.at)} {event.incident} {what}")
+                what = event.event.TYPE.removesuffix(".v1").rpartition(".")[2].replace("_", " ")
+                progress.update(task, advance=1, description=f"{event.at:%Y-%m-%d %H:%M} {event.incident} {what}")
 
             await play(events, publish, speed)
     incidents = len({event.incident for event in events})

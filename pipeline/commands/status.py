@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
@@ -98,7 +99,7 @@ async def gather(settings: Settings, now: datetime) -> Status:
 def workers(settings: Settings) -> list[Worker]:
     """What runs, or ran last, on this data directory: by the supervisor's run file, and by the rooms' own word."""
     run = settings.data_dir / "run"
-    ready = {path.stem: pid for path in sorted(run.glob("*.ready")) if (pid := _pid(path.read_text())) is not None}
+    ready = {path.stem: pid for path in sorted(run.glob("*.ready")) if (pid := _pid(path)) is not None}
     told: dict[str, Any] = (runfile.read(run / "up.json") or {}).get("processes", {})
     found = [
         Worker(
@@ -124,8 +125,10 @@ def workers(settings: Settings) -> list[Worker]:
     return found
 
 
-def _pid(text: str) -> int | None:
-    return int(text) if text.strip().isdecimal() else None
+def _pid(ready: Path) -> int | None:
+    """A room writes its bare pid, the web service a run file."""
+    text = ready.read_text().strip()
+    return int(text) if text.isdecimal() else (runfile.read(ready) or {}).get("pid")
 
 
 def its_now(last: JournalEntry, now: datetime) -> datetime:

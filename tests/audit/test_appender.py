@@ -282,7 +282,12 @@ async def test_poison_is_sealed_by_its_hash_and_the_rest_goes_on(own_broker):
     async with appending(own_broker) as running:
         async with connect.open_producer(own_broker) as producer:
             await connect.send(producer, poison)
+            await producer.send_and_wait("subscriber.events", b"null header", partition=0, headers=[("ce_id", None)])
         await publish(own_broker, [unsubscribed("s-1", 1)])
-        await running.sealed(2)
+        await running.sealed(3)
     entries = [codec.decode(record, AuditEntry).data for record in await the_log(own_broker)]
-    assert [entry.record_type for entry in entries] == ["io.tocsin.unreadable", "io.tocsin.subscriber.unsubscribed.v1"]
+    assert [entry.record_type for entry in entries] == [
+        "io.tocsin.unreadable",
+        "io.tocsin.unreadable",
+        "io.tocsin.subscriber.unsubscribed.v1",
+    ]

@@ -72,8 +72,8 @@ def test_in_clear_there_is_neither_tls_nor_a_password(make_settings: MakeSetting
         ({"broker_sasl_username": "u"}, "TOCSIN_BROKER_SASL_USERNAME is set, but TOCSIN_BROKER_SECURITY is PLAINTEXT"),
         ({"broker_tls_ca": "ca.pem"}, "TOCSIN_BROKER_TLS_… is set, but TOCSIN_BROKER_SECURITY is PLAINTEXT"),
         ({"broker_security": "SSL", "broker_tls_ca": "absent.pem"}, "TOCSIN_BROKER_TLS_CA: absent.pem: "),
-        ({"broker_security": "SSL", "broker_tls_key": "k"}, "TOCSIN_BROKER_TLS_KEY is set without TOCSIN_BROKER_TLS_CERT"),
-        ({"broker_security": "SSL", "broker_tls_cert": "absent.pem"}, "TOCSIN_BROKER_TLS_CERT, TOCSIN_BROKER_TLS_KEY: absent"),
+        ({"broker_security": "SSL", "broker_tls_key": "k"}, "TOCSIN_BROKER_TLS_KEY is set without .*_CERT"),
+        ({"broker_security": "SSL", "broker_tls_cert": "absent.pem"}, "TOCSIN_BROKER_TLS_CERT, .*: absent"),
     ],
 )  # fmt: skip
 def test_credentials_that_are_missing_or_would_not_be_used_name_their_setting(

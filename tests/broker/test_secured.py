@@ -1,7 +1,8 @@
 """SASL over TLS, held against an Apache Kafka that asks for it."""
 
+import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class SecuredKafka(ApacheKafka):
         return found
 
     def add_user(self, name: str, password: str) -> None:
-        tool = [java(), "-XX:TieredStopAtLevel=1", "-cp", f"{self.jars}/*", "org.apache.kafka.tools.ConfigCommand"]
+        tool = [java(), "-XX:TieredStopAtLevel=1", "-cp", f"{self.jars}/*", "kafka.admin.ConfigCommand"]
         user = ["--entity-type", "users", "--entity-name", name, "--add-config", f"SCRAM-SHA-512=[password={password}]"]
         subprocess.run([*tool, "--bootstrap-server", self.bootstrap, "--alter", *user], check=True, capture_output=True)
 
@@ -61,16 +62,19 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-async def secured(
+def secured(
     kafka: ApacheKafka, authority: Authority, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[SecuredKafka]:
+) -> Iterator[SecuredKafka]:
     broker = SecuredKafka(tmp_path_factory.mktemp("secured"), kafka.jars)
     certificate, key = authority.issue("server")
     broker.keystore = authority.directory / "server-both.pem"
     broker.keystore.write_text(key.read_text() + certificate.read_text())
-    async with broker:
+    asyncio.run(broker.start())
+    try:
         broker.add_user("tocsin", PASSWORD)
         yield broker
+    finally:
+        asyncio.run(broker.stop())
 
 
 @pytest.fixture

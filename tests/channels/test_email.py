@@ -419,13 +419,13 @@ def test_every_error_of_the_client_is_mapped_at_every_stage() -> None:
             assert (sent.result is Result.UNKNOWN) is (broken and stage is Stage.DOT)
 
 
-@pytest.mark.parametrize("code", [*range(400, 460), *range(500, 560), 0, 250, 999, -1])
 @pytest.mark.parametrize("stage", list(Stage))
-def test_every_reply_is_mapped(code: int, stage: Stage) -> None:
-    sent = mapped(aiosmtplib.SMTPDataError(code, "5.1.1 no" if code >= 500 else "no"), stage)
-    assert (sent.result, sent.reason) in OUTCOMES.values()
-    if stage in (Stage.CONNECT, Stage.MAIL):
-        assert sent.result is Result.RETRYABLE, "nothing before RCPT is the recipient's fault"
+def test_every_reply_is_mapped(stage: Stage) -> None:
+    for code in (*range(400, 460), *range(500, 560), 0, 250, 999, -1):
+        sent = mapped(aiosmtplib.SMTPDataError(code, "5.1.1 no" if code >= 500 else "no"), stage)
+        assert (sent.result, sent.reason) in OUTCOMES.values()
+        if stage in (Stage.CONNECT, Stage.MAIL):
+            assert sent.result is Result.RETRYABLE, f"{code} before RCPT is not the recipient's fault"
 
 
 def test_without_a_url_there_is_no_email_channel(make_settings: MakeSettings) -> None:

@@ -31,6 +31,10 @@ def test_what_people_write_is_understood(text: str, meant: str) -> None:
     assert moment(text, NOW, zone=BERLIN) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
 
 
+def test_a_promise_is_not_due_later_than_the_minute_that_is_told() -> None:
+    assert moment("in 30m", NOW.replace(second=59), zone=BERLIN) == datetime(2026, 3, 4, 23, 40, tzinfo=UTC)
+
+
 def test_a_clock_time_of_the_past_is_the_last_one() -> None:
     assert moment("00:05", NOW, past=True, zone=BERLIN) == datetime(2026, 3, 4, 23, 5, tzinfo=UTC)
     assert moment("23:50", NOW, past=True, zone=BERLIN) == datetime(2026, 3, 4, 22, 50, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline.broker import connect
+from pipeline.broker import connect, runfile
 from pipeline.cli import app
 from pipeline.commands.play import outgoing, parse_speed, play, renamed
 from pipeline.recorded import RecordedEvent, read
@@ -98,6 +98,13 @@ def test_playing_outside_of_a_sandbox_is_refused_and_says_what_to_do() -> None:
     result = CliRunner().invoke(app, ["play", str(SMALL)])
     assert result.exit_code == 1
     assert "tocsin up --sandbox" in result.stderr
+
+
+async def test_beside_a_running_sandbox_nothing_needs_to_be_set(own_broker: Settings) -> None:
+    runfile.write_own(own_broker.data_dir / "run" / "sandbox.json")
+    result = await tocsin(own_broker, "play", str(SMALL), "--speed", "max", "--limit", "1")
+    assert result.exit_code == 0, result.stderr
+    assert "played 1 events of 1 incident" in result.stdout
 
 
 async def test_what_is_played_stands_in_the_input_topic(own_broker: Settings) -> None:

@@ -149,11 +149,13 @@ def test_a_process_that_only_bears_the_same_number_is_not_taken_for_the_worker(m
         processes={
             "decide": {**mine, "created": 0.0},
             "record": {**mine, "created": psutil.Process().create_time()},
+            "web": {**mine, "created": psutil.Process().create_time()},
         },
     )
+    runfile.write_own(settings.data_dir / "run" / "web.ready", port=80)
     (settings.data_dir / "run" / "record.ready").write_text(f"{os.getpid()}\n")
     told = {worker.name: (worker.alive, worker.ready, worker.restarts) for worker in workers(settings)}
-    assert told == {"decide": (False, False, 2), "record": (True, True, 2)}
+    assert told == {"decide": (False, False, 2), "record": (True, True, 2), "web": (True, True, 2)}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,226 @@
+"""The timeline: what came in, what was decided and why, what was said to how many, what was not and why. Pure.
+
+One block for each journal entry, in order, so that a message stands under the decision that sent it.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pipeline.audit.history import Fate, History, history
+from schemas.audit import AuditEntry
+from schemas.base import Channel, rfc3339
+from schemas.command import Wake
+from schemas.delivery import ReceiptRecorded, Result
+from schemas.journal import (
+    AudienceSilent,
+    Decision,
+    FieldWithheld,
+    InputIgnored,
+    JournalEntry,
+    NoticeDecided,
+    PromiseBroken,
+    PromiseKept,
+    PromiseMade,
+    WakeScheduled,
+)
+
+
+class Sort(StrEnum):
+    """What a line is about."""
+
+    CAME_IN = "in"
+    DECIDED = "decided"
+    SILENT = "silent"
+    SAID = "said"
+    NOT_SAID = "not said"
+    WAITING = "waiting"
+    RECEIPT = "receipt"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `at` is UTC; `virtual` is the incident's own time, where it was played; `people` those it concerns."""
+
+    at: datetime
+    virtual: datetime | None
+    seq: int
+    sort: Sort
+    text: str
+    people: int = 0
+
+
+def timeline(entries: Iterable[AuditEntry], incident: str) -> list[Line]:
+    """The timeline of `incident` from sealed entries in the log's order."""
+    return timeline_of(history(entries, incident))
+
+
+def timeline_of(found: History) -> list[Line]:
+    """The timeline of a history."""
+    lines: list[Line] = []
+    title = None
+    for seq, entry in sorted(found.journal.items()):
+        lines += _decided(entry, title)
+        title = entry.input.data.get("title", title)
+        for channel in Channel:
+            lines += _delivered(entry, channel, found.fates.get((seq, channel), {}))
+            lines += _received(entry, channel, found.receipts.get((seq, channel), {}).values())
+    for sealed in found.by_hash:
+        text = f"entry {sealed.index}, a {sealed.record_type}, was too large and is sealed by its hash only"
+        lines.append(Line(sealed.appended_at, None, 0, Sort.BROKEN, text))
+    return lines
+
+
+def _line(entry: JournalEntry, at: datetime, sort: Sort, text: str, people: int = 0) -> Line:
+    """The incident's clock stands still while its messages go out: they go at the pace of the real one."""
+    return Line(at, entry.at if entry.input.virtual else None, entry.seq, sort, text, people)
+
+
+def _decided(entry: JournalEntry, title: str | None) -> Iterator[Line]:
+    at, decisions = entry.input.appended_at, list(entry.decisions)
+    ignored = [decision.reason for decision in decisions if isinstance(decision, InputIgnored)]
+    if ignored and entry.input.type == Wake.TYPE:
+        yield _line(entry, at, Sort.CAME_IN, f"{_input(entry, title)}; nothing follows: {words(ignored[0])}")
+        return
+    yield _line(entry, at, Sort.CAME_IN, _input(entry, title))
+    promised = {decision.due for decision in decisions if isinstance(decision, PromiseMade)}
+    said: set[str] = set()
+    for decision in decisions:
+        if isinstance(decision, WakeScheduled) and decision.due in promised:
+            continue  # that the clock watches over a promise goes without saying
+        sort, text = _decision(decision, decisions)
+        if text not in said:
+            said.add(text)
+            yield _line(entry, at, sort, text)
+
+
+def _input(entry: JournalEntry, title: str | None) -> str:
+    given, data = entry.input, entry.input.data
+    if given.type == Wake.TYPE:
+        return f"the clock: {words(data['reason'])}, {_clock(data['due'])}"
+    name = given.type.removeprefix("io.tocsin.").rsplit(".", 1)[0]
+    what = words(name.replace(".", " "))
+    if data.get("title") not in (None, title):
+        what += f": {data['title']}"
+    facts = [f"{key} {data[key]}" for key in ("severity", "state") if data.get(key)]
+    if facts:
+        what += f" ({', '.join(facts)})"
+    told = data.get("milestone") or data.get("summary")
+    return f"{what}, from {given.source}" + (f". {told}" if told else "")
+
+
+def _decision(decision: Decision, among: list[Decision]) -> tuple[Sort, str]:
+    """The decision in words; those that say the same of several audiences say it once."""
+    match decision:
+        case NoticeDecided():
+            same = [d for d in among if isinstance(d, NoticeDecided) and (d.kind, d.reason) == _why(decision)]
+            by = {channels: [d.audience for d in same if _channels(d) == channels] for channels in map(_channels, same)}
+            whom = "; ".join(f"{', '.join(audiences)} by {channels}" for channels, audiences in by.items())
+            return Sort.DECIDED, f"tell {whom} ({words(decision.kind)}): {words(decision.reason)}"
+        case AudienceSilent():
+            silent = [d.audience for d in among if isinstance(d, AudienceSilent) and d.reason == decision.reason]
+            return Sort.SILENT, f"do not tell {', '.join(silent)}: {words(decision.reason)}"
+        case InputIgnored():
+            return Sort.SILENT, f"nothing follows: {words(decision.reason)}"
+        case FieldWithheld():
+            return Sort.SILENT, f"do not tell `{decision.field}`: {words(decision.reason)}"
+        case PromiseMade():
+            return Sort.DECIDED, f"the next update is promised for {_clock(rfc3339(decision.due))}"
+        case PromiseKept():
+            return Sort.DECIDED, f"the update promised for {_clock(rfc3339(decision.due))} is given"
+        case PromiseBroken():
+            return Sort.BROKEN, f"the update promised for {_clock(rfc3339(decision.due))} was not given in time"
+        case WakeScheduled():
+            return Sort.DECIDED, f"the clock is to call at {_clock(rfc3339(decision.due))}: {words(decision.reason)}"
+
+
+def _why(decision: NoticeDecided) -> tuple[str, str]:
+    return decision.kind, decision.reason
+
+
+def _channels(decision: NoticeDecided) -> str:
+    return " and ".join(decision.renderings) or "no channel"
+
+
+Ending = tuple[Result | None, str]
+"""What a message came to, in words; those with the same words are counted together."""
+
+
+def _delivered(entry: JournalEntry, channel: Channel, fates: Mapping[str, Fate]) -> Iterator[Line]:
+    groups: dict[Ending, list[Fate]] = {}
+    for fate in fates.values():
+        groups.setdefault(_ending(fate), []).append(fate)
+    for (result, text), members in sorted(groups.items(), key=lambda item: (_ORDER[item[0][0]], item[0][1])):
+        audiences = Counter(fate.audience or "nobody on record" for fate in members)
+        whom = ", ".join(f"{n} {audience}" for audience, n in sorted(audiences.items()))
+        moments = [moment for fate in members if (moment := fate.ended_at or fate.intended_at) is not None]
+        at = max(moments, default=entry.input.appended_at)
+        told = f"{channel} to {whom}: {text}{_in_between(members)}"
+        if result is Result.ACCEPTED:
+            told += f", within {_span((at - entry.input.appended_at).total_seconds())}"
+        elif dues := [f.outcome.due for f in members if f.outcome and f.outcome.due]:
+            told += f", again from {_clock(rfc3339(min(dues)))}"
+        yield _line(entry, at, _SORTS.get(result, Sort.WAITING), told, len(members))
+
+
+_ORDER: dict[Result | None, int] = {**{result: place for place, result in enumerate(Result)}, None: len(Result)}
+_SORTS: dict[Result | None, Sort] = {
+    Result.ACCEPTED: Sort.SAID,
+    Result.SUPPRESSED: Sort.NOT_SAID,
+    Result.PERMANENT: Sort.NOT_SAID,
+    Result.PARKED: Sort.NOT_SAID,
+}
+_CAME_TO = {
+    Result.SUPPRESSED: "not told",
+    Result.PERMANENT: "refused for good",
+    Result.PARKED: "given up",
+    Result.UNKNOWN: "nobody knows yet whether it arrived",
+    Result.RETRYABLE: "did not get through",
+    Result.DEFERRED: "put off",
+}
+
+
+def _ending(fate: Fate) -> Ending:
+    outcome = fate.outcome
+    if outcome is None:
+        return None, "with the provider" if fate.attempts else "not yet tried"
+    if outcome.result is Result.ACCEPTED:
+        # How it succeeded makes no difference to whoever was told.
+        return outcome.result, "taken by the provider"
+    code = f" ({outcome.code})" if outcome.code else ""
+    return outcome.result, f"{_CAME_TO[outcome.result]}: {words(outcome.reason)}{code}"
+
+
+def _in_between(members: list[Fate]) -> str:
+    again = sum(fate.attempts > 1 for fate in members)
+    unknown = sum(fate.unknowns > 0 and fate.outcome is not None and fate.outcome.result.terminal for fate in members)
+    notes = [f"{again} at a later attempt"] if again else []
+    notes += [f"{unknown} after an attempt whose end was unknown"] if unknown else []
+    return f" ({', '.join(notes)})" if notes else ""
+
+
+def _received(entry: JournalEntry, channel: Channel, receipts: Collection[ReceiptRecorded]) -> Iterator[Line]:
+    if receipts:
+        counted = Counter(f"{r.status} ({r.code})" if r.code else r.status for r in receipts)
+        text = ", ".join(f"{n} {status}" for status, n in sorted(counted.items()))
+        last = max(receipt.at for receipt in receipts)
+        yield _line(entry, last, Sort.RECEIPT, f"{channel}: the provider says {text}", len(receipts))
+
+
+def _span(seconds: float) -> str:
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def words(reason: Any) -> str:
+    """A stable word of ours as people read it; sentences stay as they are."""
+    return str(reason).replace("_", " ")
+
+
+def _clock(instant: str) -> str:
+    return f"{instant[:10]} {instant[11:16]} UTC"

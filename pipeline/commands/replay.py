@@ -1,0 +1,37 @@
+"""`tocsin replay`: the timeline of an incident, from the sealed log alone. It holds no sender and writes nothing."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.audit.history import History, concerns, history
+from pipeline.audit.reading import select
+from pipeline.audit.timeline import timeline_of
+from pipeline.commands.timelines import show
+from pipeline.errors import NotFound
+from pipeline.settings import Settings
+
+
+def replay(incident: Annotated[str, typer.Argument(help="The incident's id.")]) -> None:
+    """What came in, what was decided and why, what was said to how many on which channel, what was not and why."""
+    show(Console(highlight=False), incident, timeline_of(read_history(Settings(), incident)))
+
+
+def read_history(settings: Settings, incident: str) -> History:
+    """The sealed history of an incident; says on stderr if the log is not sound. Raises NotFound, BrokerError."""
+    entries, result = asyncio.run(select(settings, concerns(incident)))
+    if not result.ok:
+        typer.secho(
+            f"warning: the log does not verify ({len(result.findings)} findings): see `tocsin audit verify`",
+            fg=typer.colors.RED,
+            err=True,
+        )
+    found = history(entries, incident)
+    if not found.entries:
+        raise NotFound(
+            f"nothing is sealed about an incident {incident!r} ({result.entries} entries in the log); "
+            "`tocsin status` lists the open ones"
+        )
+    return found
