@@ -9,6 +9,7 @@ import faust
 
 from agents.app import EXIT_CRASHED, unready
 from pipeline import failpoints
+from pipeline.broker.pacing import pace_fetches
 from pipeline.broker.rooms import room_lock
 from pipeline.errors import TocsinError
 from pipeline.settings import Settings
@@ -29,6 +30,8 @@ def main() -> None:
         with contextlib.ExitStack() as held:
             held.enter_context(room_lock(settings, room))
             unready(settings, (room,))
+            if settings.broker is None:
+                pace_fetches()
             failpoints.arm(settings.failpoint, settings.data_dir / "run")
             app = importlib.import_module(f"agents.{room}").build(settings)
             worker = faust.Worker(app, loglevel="WARNING", override_logging=False)

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from pipeline.audit.held import Held
 from pipeline.audit.seal import SEALED_TOPICS, Source, identity, source_of
 from pipeline.broker import connect
-from pipeline.errors import BrokerError, TopicMismatch
+from pipeline.errors import BrokerError
 from pipeline.settings import Settings
 from schemas.codec import Record
 
@@ -42,6 +42,11 @@ class Sources:
 
     async def open(self) -> None:
         """Connects and goes to where the log ends. Raises BrokerError, TopicMismatch."""
+        parts = [
+            TopicPartition(topic.name, number)
+            for topic in SEALED_TOPICS
+            for number in range(await connect.partition_count(self._settings, topic.name))
+        ]
         self._consumer = consumer = AIOKafkaConsumer(
             **connect.client_options(self._settings),
             group_id=None,
@@ -50,15 +55,6 @@ class Sources:
         )
         try:
             await consumer.start()
-            there = await consumer.topics()
-            for topic in SEALED_TOPICS:
-                if topic.name not in there:
-                    raise TopicMismatch(f"the topic {topic.name} does not exist: `tocsin up` creates all topics")
-            parts = [
-                TopicPartition(topic.name, number)
-                for topic in SEALED_TOPICS
-                for number in sorted(consumer.partitions_for_topic(topic.name) or ())
-            ]
             consumer.assign(parts)
             begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
         except KafkaError as error:

@@ -2,7 +2,7 @@
 
 TocsinError
 ├── ConfigurationError      a setting is missing or wrong; says which and what to set
-│   └── SecretMissing       a key or password is needed and nowhere to be found
+│   └── Unreadable          something sealed does not open with this secret (vault)
 ├── BrokerError             the broker cannot be used
 │   ├── BrokerUnreachable   nobody answers at the address
 │   ├── TopicMismatch       a topic exists, but not as declared
@@ -10,7 +10,12 @@ TocsinError
 ├── PolicyError             a policy document is wrong; names file, line and fix
 ├── NotFound                what was asked for does not exist
 ├── AuditError              the log cannot be read, or an append was not where it was expected
-└── Fenced                  another worker owns this partition now: nothing was done, nothing is lost
+│   └── NoteError           a checkpoint is no signed note (audit.note)
+├── BadAddress              no address that can be reached (addresses)
+├── BadFile, Refused        a file of subscribers, or a line of it, cannot be taken (registrations)
+├── RecordingError          a file of recorded incidents cannot be read (recorded)
+├── NotKept                 a dead letter's record is nowhere in full any more (commands.deadletters)
+└── Unfinished              not everything was told and sealed within the time given (commands.completion)
 
 (`schemas.codec.Undecodable` stands apart: it is about one record and always ends as a dead letter.)
 """
@@ -22,10 +27,6 @@ class TocsinError(Exception):
 
 class ConfigurationError(TocsinError):
     """A setting is missing or wrong."""
-
-
-class SecretMissing(ConfigurationError):
-    """A key or password is needed and nowhere to be found."""
 
 
 class BrokerError(TocsinError):
@@ -54,7 +55,3 @@ class NotFound(TocsinError):
 
 class AuditError(TocsinError):
     """The audit log cannot be read or continued."""
-
-
-class Fenced(TocsinError):
-    """Another worker owns this partition now."""

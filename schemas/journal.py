@@ -110,7 +110,7 @@ class VirtualClock(Message):
     """Played incidents carry their own clock: `time` when the record was appended, running `speed` times as fast."""
 
     time: Instant
-    speed: Annotated[float, Field(gt=0)] = 1.0
+    speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class JournaledInput(Message):

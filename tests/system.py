@@ -27,7 +27,6 @@ from pipeline.subscribers import subscribe
 from pipeline.vault import Vault
 from schemas import codec
 from schemas import topics as wire
-from schemas.base import Channel
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
 from schemas.ids import intent_id
 from schemas.incident import IncidentEvent
@@ -238,10 +237,6 @@ class System:
             found[named[0] if named else f"no token: {text.body[:40]}"] += 1
         return found
 
-    def posts_by_text(self) -> Counter[str]:
-        """How often each post was taken."""
-        return Counter(post.text for post in self.sandbox.posts)
-
 
 @asynccontextmanager
 async def running(
@@ -267,6 +262,3 @@ async def running(
 def channel_counts(found: Delivered) -> Counter[Result]:
     """How many intents ended how."""
     return Counter(found.results.values())
-
-
-CHANNELS = tuple(Channel)

@@ -171,9 +171,7 @@ def ask(kind: Kind, said: Answers, prompt: Callable[[Question, Callable[[str], A
     answers = dict(said)
     for question in kind.questions:
         if answers.get(question.flag) is None and (question.flag != "reach" or answers.get("contact")):
-            answers[question.flag] = prompt(
-                question, lambda text, flag=FLAGS[question.flag]: _answered(flag, text, now)
-            )
+            answers[question.flag] = prompt(question, partial(_answered, FLAGS[question.flag], now))
     return answers
 
 

@@ -1,7 +1,7 @@
 """Event published → mail taken (end of SMTP DATA), idle: `python -m tests.bench.latency [N]`.
 
-One subscriber, one event at a time, the next only after the mail of the one before. The clock starts before the event is
-written and stops when the sandbox's SMTP server has the whole mail; both are in this process.
+One subscriber, one event at a time, the next only after the mail of the one before. The clock starts before the event
+is written and stops when the sandbox's SMTP server has the whole mail; both are in this process.
 """
 
 import asyncio

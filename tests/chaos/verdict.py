@@ -36,17 +36,19 @@ class Verdict:
 
 
 def judge(system: System, found: Delivered, injected: str, *, fired: bool) -> Verdict:
-    """Compares. Lost: an intent that the records call accepted and that nobody took, or one without an end."""
-    mails, texts, posts = system.mails_by_intent(), system.texts_by_intent(), system.posts_by_text()
-    taken = mails + texts
+    """Compares. Lost: an intent that the records call accepted and that nobody took, or one without an end.
+
+    Posts carry no intent, and two incidents may rightly be told in the same words: they are compared by number.
+    """
+    mails, texts, posts = system.mails_by_intent(), system.texts_by_intent(), len(system.sandbox.posts)
     accepted = {intent for intent, result in found.results.items() if result is Result.ACCEPTED}
-    others = len(accepted - taken.keys())  # posts carry no intent: each accepted one must be there by number
+    accepted_posts = len(accepted - (mails + texts).keys())
     return Verdict(
         injected=injected,
         fired=fired,
         intents=len(found.intended),
-        lost=len(found.open) + max(0, others - posts.total()),
-        duplicated_once_only=sum(n - 1 for n in texts.values()) + sum(n - 1 for n in posts.values()),
+        lost=len(found.open) + max(0, accepted_posts - posts),
+        duplicated_once_only=sum(n - 1 for n in texts.values()) + max(0, posts - accepted_posts),
         duplicated_mails=sum(n - 1 for n in mails.values()),
         beyond_recorded_unknowns=sum(max(0, n - 1 - found.unknowns[intent]) for intent, n in mails.items()),
         unknown=found.unknowns.total(),
