@@ -33,6 +33,9 @@ class Follower:
         self._assigned = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
         self._asker: AIOKafkaConsumer | None = None
+        self._wanted: set[TopicPartition] = set()
+        self._round: asyncio.Task[dict[TopicPartition, int]] | None = None
+        self._round_begun = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -81,7 +84,7 @@ class Follower:
         """Returns when everything that stood in the partition (of `topics`, or of all) at the call has been applied."""
         names = tuple(topic.name for topic in topics) or self._topics
         tps = [TopicPartition(name, partition) for name in names]
-        ends = await self._ask().end_offsets(tps)
+        ends = await self._ends(tps)
         for tp, end in ends.items():
             if end < self._next.get(tp, 0):
                 log.error(
@@ -125,6 +128,22 @@ class Follower:
             if record.offset >= self._next[tp]:
                 self._apply(record)
                 self._next[tp] = record.offset + 1
+
+    async def _ends(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The ends as of now. Questions that come while one is on its way go together in the next one."""
+        wanted = set(tps)
+        self._wanted |= wanted
+        if self._round is None or self._round_begun:
+            previous, self._round_begun = self._round, False
+            self._round = asyncio.create_task(self._ask_round(previous))
+        ends = await asyncio.shield(self._round)
+        return {tp: ends[tp] for tp in wanted}
+
+    async def _ask_round(self, previous: "asyncio.Task[dict[TopicPartition, int]] | None") -> dict[TopicPartition, int]:
+        if previous is not None:
+            await asyncio.wait([previous])
+        wanted, self._wanted, self._round_begun = self._wanted, set(), True
+        return dict(await self._ask().end_offsets(list(wanted)))
 
     def _ask(self) -> AIOKafkaConsumer:
         if self._asker is None:

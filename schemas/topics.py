@@ -104,6 +104,7 @@ AUDIT_TURN = Topic(
 AUDIT_LOG = Topic(
     "audit.log", (AuditEntry,), "one partition", FOR_EVER_MS,
     "The sealed log.", ("record",), ("record", "audit", "replay"), partitions=1,
+    max_message_bytes=2 * 1024 * 1024,  # an entry is its source and a few hundred bytes more
 )  # fmt: skip
 DEAD_LETTERS = Topic(
     "dead.letters", (DeadLetter,), "original key", 30 * DAY_MS,

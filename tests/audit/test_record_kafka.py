@@ -1,5 +1,6 @@
 """Two workers of the record room on Apache Kafka: one appends, the other stands by and takes over."""
 
+import asyncio
 import signal
 
 import pytest
@@ -15,7 +16,7 @@ from schemas.audit import TurnTaken
 from schemas.topics import AUDIT_LOG, AUDIT_TURN
 from tests.audit.logs import receipt
 from tests.audit.test_appender import publish
-from tests.audit.test_record_room import room, sealed
+from tests.audit.test_record_room import DEADLINE_S, room, sealed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -58,6 +59,8 @@ async def test_the_one_that_stands_by_takes_over_and_nothing_is_sealed_twice(dep
         holder = (await turns(one))[-1]
         victim = first if holder == "1" else second
         victim.send_signal(fault)
+        if fault is not signal.SIGSTOP:
+            await asyncio.wait_for(victim.wait(), DEADLINE_S)
         await publish(one, [receipt(n) for n in range(5, 10)])
         await sealed(one, 10)
         assert (await turns(one))[-1] != holder
