@@ -1,5 +1,6 @@
 """`python -m agents ROOM`: one process, one room. Imports that room only."""
 
+import asyncio
 import contextlib
 import importlib
 import logging
@@ -9,6 +10,7 @@ import faust
 
 from agents.app import EXIT_CRASHED, unready
 from pipeline import failpoints
+from pipeline.broker import topics
 from pipeline.broker.pacing import pace_fetches
 from pipeline.broker.rooms import room_lock
 from pipeline.errors import TocsinError
@@ -32,6 +34,7 @@ def main() -> None:
             unready(settings, (room,))
             if settings.broker is None:
                 pace_fetches()
+            _check_topics(settings)
             failpoints.arm(settings.failpoint, settings.data_dir / "run")
             app = importlib.import_module(f"agents.{room}").build(settings)
             worker = faust.Worker(app, loglevel="WARNING", override_logging=False)
@@ -42,6 +45,13 @@ def main() -> None:
     finally:
         unready(settings, (room,))
     sys.exit(EXIT_CRASHED)
+
+
+def _check_topics(settings: Settings) -> None:
+    """A room on topics of another shape would fold and own the wrong things: it says so instead of starting."""
+    with asyncio.Runner() as runner:
+        runner.run(topics.ensure(settings))
+    asyncio.set_event_loop(asyncio.new_event_loop())  # the runner leaves none, and Faust's worker takes the current one
 
 
 if __name__ == "__main__":
