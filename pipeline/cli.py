@@ -41,7 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry(LOOK_BACK, "The timeline of an incident: what came in, what was decided, what was said."),
     "audit": Entry(LOOK_BACK, "Verify, show and export the sealed log."),
     "subscribers": Entry(SET_UP, "Who is to be told: import, list, erase."),
-    "policy": Entry(SET_UP, "The documents that decisions are made under: check, publish."),
+    "policy": Entry(SET_UP, "The documents that decisions are made under: check, show, publish."),
     "schema": Entry(SET_UP, "The wire as JSON Schemas and AsyncAPI."),
 }
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Hashable
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from pipeline.errors import PolicyError
@@ -35,6 +36,14 @@ def _names(words: type[NoticeKind]) -> str:
 
 def _severity(value: object) -> object:
     return "none" if value is None else value  # `severity: none` and `severity: null` look alike to a reader
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; write one like Europe/Berlin") from None
+    return value
 
 
 Kinds = Annotated[frozenset[NoticeKind], BeforeValidator(_kinds)]
@@ -128,6 +137,9 @@ class Voice(Document):
 
     name: Line
     language: Annotated[str, Field(pattern="^[a-z]{2}$")]
+    clocks: dict[Line, Annotated[str, AfterValidator(_zone)]] = Field(
+        alias="clocks beside UTC", default_factory=dict, max_length=3
+    )
     contact: Contact | None = None
     link_on_x: Annotated[str, Field(pattern="^https://[!-~]+$")] | None = Field(alias="link on X", default=None)
 

@@ -52,19 +52,13 @@ def replay(
 
 
 async def _list(settings: Settings) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("ID", "when", "reason", "origin", "detail")
+    found = False
     async for record, letter in _letters(settings):
         origin = f"{letter.origin.topic}/{letter.origin.partition}@{letter.origin.offset}"
-        table.add_row(
-            name_of(record), rfc3339(letter.appended_at), letter.reason, origin, escape(_short(letter.detail))
-        )
-    if table.row_count:
-        Console().print(table)
-    else:
+        at = f"{letter.appended_at:%Y-%m-%d %H:%M} UTC"
+        typer.echo(f"{name_of(record):<8}{at}  {letter.reason}  {origin}\n        {_short(letter.detail)}")
+        found = True
+    if not found:
         typer.echo("no dead letters")
 
 

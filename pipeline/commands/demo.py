@@ -22,6 +22,7 @@ from pipeline.commands import subscribers as roster_commands
 from pipeline.commands.audit import report
 from pipeline.commands.completion import Completion, follow
 from pipeline.commands.play import parse_speed, play_to_broker
+from pipeline.commands.status import counted
 from pipeline.enrolment import plan_import
 from pipeline.errors import AlreadyRunning, ConfigurationError, TocsinError
 from pipeline.recorded import RecordedEvent, read
@@ -42,6 +43,7 @@ FINISH_S = 90.0
 LEFTOVERS_S = 10.0
 SHOWN_PHRASE, END_WORD = "through the night", "esolved"
 """What is shown in full: the mail before the offices close, the SMS of the end."""
+SHOWN_HEADERS = ("Message-ID", "From", "To", "Subject", "List-Unsubscribe", "List-Unsubscribe-Post")
 
 
 def demo(
@@ -108,7 +110,7 @@ async def _demo(
         _show(completion, settings, events)
         result = await verified(settings, vouchers(settings.data_dir))
         if keep_up:
-            await _stay(supervisor)
+            await _stay(supervisor, events[0].incident)
     return result
 
 
@@ -145,6 +147,10 @@ def _show(completion: Completion, settings: Settings, events: Sequence[RecordedE
         console.rule(title, align="left")
         console.print(escape(body))
     console.rule(align="left")
+    console.print(
+        escape(f"all {len(mails)} mails, {len(texts)} SMS, {len(posts)} posts: {settings.data_dir / 'sandbox'}")
+    )
+    console.print("to look around in it, with an inbox page in the browser: .venv/bin/tocsin demo --keep-up")
 
 
 def _cell(told: dict[tuple[str, Channel, str], int], audience: str, channel: Channel) -> str:
@@ -153,21 +159,21 @@ def _cell(told: dict[tuple[str, Channel, str], int], audience: str, channel: Cha
 
 
 def _mail(mail: Mail) -> str:
-    headers = "\n".join(f"{name}: {value}" for name, value in mail.headers)
+    headers = "\n".join(f"{name}: {mail.header(name)}" for name in SHOWN_HEADERS if mail.header(name))
     return f"{headers}\n\n{mail.text}"
 
 
 def _sms(text: Text) -> str:
-    return f"to {text.to} in {text.num_segments} segments\n\n{text.body}"
+    return f"to {text.to} in {counted(text.num_segments, 'segment')}\n\n{text.body}"
 
 
-async def _stay(supervisor: Supervisor) -> None:
+async def _stay(supervisor: Supervisor, incident: str) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     directory = supervisor.settings.data_dir
     _say(f"inbox  {supervisor.inbox_url}")
-    _say(f"try    TOCSIN_DATA_DIR={directory} tocsin status")
+    _say(f"try    export TOCSIN_DATA_DIR={directory}; tocsin status; tocsin replay {incident}; tocsin audit verify")
     _say("Ctrl-C stops everything")
     await stopped.wait()
 

@@ -99,10 +99,10 @@ COMPONENTS = Question("component", "Which components, comma between them")
 SUMMARY = Question("summary", "Summary that anyone may forward, two or three sentences")
 NEWS = Question("summary", "What is new, two or three sentences", required=True)
 NOW = Question("now", "What do people notice now")
-EXPECTED = Question("expected", "What should they expect next")
-LASTING = Question("lasting", "What will stay, such as lost data")
+EXPECTED = Question("expected", "What should they expect next; none, if nothing")
+LASTING = Question("lasting", "What will stay, such as lost data; none, if nothing")
 CONTACT = Question("contact", "Who has time to answer questions")
-REACH = Question("reach", "How to reach them")
+REACH = Question("reach", "How to reach them", required=True)
 NEXT = Question("next_update", "When is the next update", default="in 30m")
 
 
@@ -167,26 +167,42 @@ def signature(kind: Kind, *before: Parameter) -> Signature:
 
 
 def ask(kind: Kind, said: Answers, prompt: Callable[[Question, Callable[[str], Any]], Any], now: datetime) -> Answers:
-    """`said` and the answers to the questions that it leaves open; each answer is checked when it is given."""
+    """`said` and the answers to the questions that it leaves open; each answer is checked when it is given.
+
+    Raises typer.BadParameter for a flag that cannot be used, before the first question: no answer is given in vain.
+    """
+    for name, value in said.items():
+        if value is not None and value != []:
+            _checked(kind, FLAGS[name], value, now)
     answers = dict(said)
     for question in kind.questions:
         if answers.get(question.flag) is None and (question.flag != "reach" or answers.get("contact")):
-            answers[question.flag] = prompt(question, partial(_answered, FLAGS[question.flag], now))
+            answers[question.flag] = prompt(question, partial(_answered, kind, FLAGS[question.flag], now))
     return answers
 
 
-def _answered(flag: Flag, now: datetime, text: str) -> Any:
+def _answered(kind: Kind, flag: Flag, now: datetime, text: str) -> Any:
     """An answer as the flag would hold it. Raises typer.BadParameter, upon which the question is asked again."""
     text = text.strip()
     if not text:
         return None
-    if flag.type is list:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if flag.type is datetime:
-        _moment(flag, text, now)
-    elif flag.type is Severity and text not in set(Severity):
+    answer = [part.strip() for part in text.split(",") if part.strip()] if flag.type is list else text
+    if flag.type is Severity and text not in set(Severity):
         raise typer.BadParameter(f"one of {', '.join(Severity)}")
-    return text
+    _checked(kind, flag, answer, now)
+    return answer
+
+
+def _checked(kind: Kind, flag: Flag, value: Any, now: datetime) -> None:
+    """Raises typer.BadParameter where the event would not take `value` for this flag, whatever else it says."""
+    path = tuple(flag.field.split("."))
+    usable = _value(flag, value, now)
+    try:
+        kind.model.model_validate({path[0]: usable if len(path) == 1 else {path[1]: usable}})
+    except ValidationError as error:
+        wrong = [e for e in error.errors() if e["loc"][: len(path)] == path]
+        if wrong:
+            raise typer.BadParameter("; ".join(_complaint(e["loc"], e["msg"]) for e in wrong)) from None
 
 
 def build(kind: Kind, said: Answers, now: datetime) -> IncidentEvent:

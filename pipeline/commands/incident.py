@@ -61,10 +61,10 @@ def speak(name: str, incident: str | None, said: facts.Answers, yes: bool) -> No
 
 def _next_command(incident: str, event: IncidentEvent) -> str:
     if isinstance(event, IncidentResolved):
-        return f"tocsin replay {incident}     then, after the cool-down: tocsin incident review {incident}"
+        return f"tocsin replay {incident}\nafter the cool-down: tocsin incident review {incident}"
     if isinstance(event, ReviewPublished):
         return f"tocsin replay {incident}"
-    return f"tocsin incident update {incident}     what was said to whom: tocsin replay {incident}"
+    return f"tocsin incident update {incident}\nwhat was said to whom: tocsin replay {incident}"
 
 
 async def _send(settings: Settings, outgoing: codec.Outgoing) -> Any:
@@ -101,7 +101,9 @@ def _prompt(question: facts.Question, check: Callable[[str], Any]) -> Any:
         try:
             answer = check(text)
         except typer.BadParameter as error:
-            typer.secho(str(error), fg=typer.colors.RED, err=True)
+            typer.secho(
+                str(error).removeprefix(f"--{question.flag.replace('_', '-')}: "), fg=typer.colors.RED, err=True
+            )
             continue
         if answer is not None or not question.required:
             return answer
@@ -121,7 +123,8 @@ def _confirmed(incident: str, event: IncidentEvent) -> bool:
 
 
 def _local(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC ({at.astimezone():%H:%M %Z})"
+    here = at.astimezone()
+    return f"{at:%Y-%m-%d %H:%M} UTC" + (f" ({here:%H:%M %Z})" if here.utcoffset() else "")
 
 
 def _register(name: str, kind: facts.Kind) -> None:

@@ -34,7 +34,10 @@ class Worker(BaseModel):
 
 
 class Open(BaseModel):
-    """An incident, or a maintenance, that is not over; `promised` is the next update that is owed."""
+    """An incident, or a maintenance, that is not over; `promised` is the next update that is owed.
+
+    `due_in_s`: how many seconds are left until then by the incident's own clock; below 0: so late it is.
+    """
 
     incident: str
     phase: str
@@ -43,6 +46,7 @@ class Open(BaseModel):
     since: Instant | None
     last: Instant | None
     promised: Instant | None
+    due_in_s: float | None
     overdue: bool
 
 
@@ -148,6 +152,7 @@ def _open(state: IncidentState, now: datetime) -> Open:
         since=state.reported_at,
         last=state.at,
         promised=state.promise,
+        due_in_s=None if state.promise is None else (state.promise - now).total_seconds(),
         overdue=state.promise is not None and state.promise < now,
     )
 
@@ -172,8 +177,11 @@ def _print(found: Status) -> None:
     console = Console(soft_wrap=True)
     for worker in found.workers:
         state = "ready" if worker.alive and worker.ready else "starting" if worker.alive else "[red]not running[/red]"
-        again = f", restarted {worker.restarts} times" if worker.restarts else ""
-        console.print(f"{worker.name:<10}{state} (pid {worker.pid}{again})")
+        again = f", restarted {counted(worker.restarts, 'time')}" if worker.restarts else ""
+        where = f", {found.broker}" if worker.name == "broker" and found.broker else ""
+        console.print(f"{worker.name:<10}{state} (pid {worker.pid}{again}){where}")
+    if found.broker and not any(worker.name == "broker" for worker in found.workers):
+        console.print(f"{'broker':<10}{escape(found.broker)}")
     if not found.workers:
         console.print(f"no process runs on {escape(found.data_dir)}")
     if found.problem is not None:
@@ -184,9 +192,22 @@ def _print(found: Status) -> None:
         console.print(line)
     if found.waiting and found.waiting.count:
         following = f", the next at {rfc3339(found.waiting.next)}" if found.waiting.next else ""
-        console.print(f"waiting   {found.waiting.count} deliveries are tried again{following}")
+        console.print(
+            f"waiting   {counted(found.waiting.count, 'delivery', 'deliveries')} to be tried again{following}"
+        )
     if found.dead_letters:
-        console.print(f"[red]dead      {found.dead_letters} dead letters[/red]: tocsin deadletters list")
+        console.print(f"[red]dead      {counted(found.dead_letters, 'dead letter')}[/red]: tocsin deadletters list")
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 dead letter, 2 dead letters."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in whole minutes, as one says it: "28 min", "2 h 05 min"."""
+    minutes = int(seconds // 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _incident_lines(incidents: Iterable[Open]) -> Iterable[str]:
@@ -197,7 +218,8 @@ def _incident_lines(incidents: Iterable[Open]) -> Iterable[str]:
     for one in found:
         promised = ""
         if one.promised is not None:
-            promised = f", next update promised for {rfc3339(one.promised)}"
-            promised = f"[red]{promised}: overdue[/red]" if one.overdue else promised
+            promised = f", next update by {one.promised:%Y-%m-%d %H:%M} UTC, "
+            away = span(abs(one.due_in_s or 0))
+            promised = f"[red]{promised}overdue by {away}[/red]" if one.overdue else f"{promised}in {away}"
         severity = one.severity or "severity unsaid"
         yield escape(f"          {one.incident}: {one.title or 'untitled'} ({one.phase}, {severity})") + promised

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pipeline.decide.audience import Telling
 from pipeline.decide.enrich import components_after, regions_after
@@ -77,6 +78,7 @@ def _page(state: IncidentState, telling: Telling, occasion: Occasion, policy: Po
         "audience": telling.audience,
         "name": policy.voice.name,
         "link": policy.voice.link_on_x,
+        "clocks": [(place, ZoneInfo(zone)) for place, zone in policy.voice.clocks.items()],
     }
     content = _evaluated("content.j2", context, policy)
     return context | {

@@ -161,7 +161,7 @@ class Truth:
         self._changed = asyncio.Event()
         self._file = None
         if directory is not None:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # messages and addresses in clear
             path = directory / TRUTH_FILE
             for record in read_truth(path):
                 self._fold(record)

@@ -99,6 +99,29 @@ def test_a_wrong_answer_is_refused_when_it_is_given() -> None:
             ask(KINDS["open"], {}, prompt, NOW)
 
 
+def test_an_answer_that_the_event_would_not_take_is_refused_when_it_is_given() -> None:
+    for kind, answers in (("open", {"title": "x" * 2000}), ("resolve", {"summary": "x" * 100_000})):
+        asked, prompt = answering(answers)
+        with pytest.raises(typer.BadParameter, match=f"--{next(iter(answers))}: "):
+            ask(KINDS[kind], {}, prompt, NOW)
+        assert asked[-1] in answers
+
+
+def test_who_names_a_contact_is_asked_how_to_reach_them_until_it_is_said() -> None:
+    reach = next(question for question in KINDS["open"].questions if question.flag == "reach")
+    assert reach.required
+    asked, prompt = answering({"title": "x", "reach": "ann@example.com"})
+    ask(KINDS["open"], {"contact": "Ann"}, prompt, NOW)
+    assert "reach" in asked
+
+
+def test_a_flag_that_cannot_be_used_is_refused_before_the_first_question() -> None:
+    asked, prompt = answering({"title": "x"})
+    with pytest.raises(typer.BadParameter, match="--next-update: 'soon' is no moment"):
+        ask(KINDS["open"], {"next_update": "soon"}, prompt, NOW)
+    assert not asked
+
+
 def test_before_sending_it_is_shown_who_may_see_what() -> None:
     said = {"title": "x", "severity": Severity.MINOR, "technical": "t", "internal": "i", "ownership": "o", "now": "n"}
     rows = {what: (value, who) for what, value, who in shown(build(KINDS["open"], said, NOW))}

@@ -13,7 +13,7 @@ from pipeline import policy
 from pipeline.broker import connect, runfile
 from pipeline.commands.lag import behind
 from pipeline.commands.overview import Journal
-from pipeline.commands.status import gather, its_now, workers
+from pipeline.commands.status import counted, gather, its_now, span, workers
 from pipeline.decide.incident import decide
 from pipeline.settings import Settings
 from schemas import codec, topics
@@ -85,7 +85,14 @@ async def test_open_incidents_and_owed_promises_are_told_the_most_urgent_first(o
         ("late", True), ("soon", False), ("quiet", False),
     ]  # fmt: skip
     shown = (await tocsin(own_broker, "status")).stdout
-    assert "late: Search is slow (open, minor), next update promised for 2026-03-04T09:01:00Z: overdue" in shown
+    assert "late: Search is slow (open, minor), next update by 2026-03-04 09:01 UTC, overdue by " in shown
+    assert f", {connect.bootstrap(own_broker)}\n" in shown
+
+
+def test_lengths_of_time_and_numbers_are_said_as_people_say_them() -> None:
+    assert [span(s) for s in (59, 28 * 60, 125 * 60)] == ["0 min", "28 min", "2 h 05 min"]
+    assert [counted(n, "delivery", "deliveries") for n in (1, 2)] == ["1 delivery", "2 deliveries"]
+    assert counted(2, "dead letter") == "2 dead letters"
 
 
 async def test_lag_counts_what_no_room_has_worked_off(own_broker: Settings) -> None:

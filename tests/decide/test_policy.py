@@ -78,6 +78,7 @@ def test_the_policy_that_ships_says_what_the_readme_says():
         ("approvals.yaml", "ownership: legal", "owner: legal",
          r"approvals.yaml:3: the document: 'owner' is no field of an event; use one of began_at"),
         ("voice.yaml", "language: en", "language: fr", r"voice.yaml:3: language 'fr' has no template content.j2"),
+        ("voice.yaml", "Berlin: Europe/Berlin", "Berlin: Europe/Berln", r"voice.yaml:\d+: .*'Europe/Berln' is no"),
         ("voice.yaml", "link on X: null", "link on X: ftp://example.com", r"voice.yaml:\d+: link on X: "),
     ],
 )  # fmt: skip

@@ -96,7 +96,7 @@ def test_an_update_that_changes_the_severity_is_a_changed_impact():
     story.take(opened(Severity.MINOR))
     second = story.take(IncidentUpdated(severity=Severity.MAJOR, summary="It is worse than thought."))
     assert {n.kind for n in second.notices} == {NoticeKind.IMPACT_CHANGED}
-    assert "minor to major" in email_to("customers", second).text.splitlines()[0]
+    assert email_to("customers", second).text.splitlines()[0] == "Worse than before (now a major incident)"
 
 
 def test_data_loss_found_after_the_end_is_told_even_of_a_small_incident():
@@ -348,7 +348,7 @@ def test_the_subject_stays_while_the_title_changes():
 
 def test_a_mail_begins_with_where_it_stands_and_what_may_be_forwarded():
     mail = email_to("executives", Story().take(opened(summary="Cards are declined.", state=State.INVESTIGATING)))
-    assert mail.text.split("\n\n")[0] == "Major incident: being investigated\nCard payments fail"
+    assert mail.text.split("\n\n")[0] == "Major incident, being investigated\nCard payments fail"
     assert mail.text.split("\n\n")[1] == "Cards are declined."
 
 
@@ -363,6 +363,46 @@ def test_what_was_not_said_is_told_as_not_yet_known_and_none_as_none():
     assert "LASTING CONSEQUENCES\nNot yet known." in email_to("customers", end).text
     assert "Lasting consequences not yet known." in sms_to("customers", end).text
     assert "ROOT CAUSE\nNot yet known." in email_to("customers", end).text
+
+
+def test_two_consequences_that_are_not_known_are_told_so_once():
+    text = email_to("customers", Story().take(opened(consequences=Consequences(now="Cards are declined.")))).text
+    assert "CONSEQUENCES IN THE NEAR FUTURE, AND LASTING ONES\nNot yet known." in text
+    assert text.count("ot yet known") == 3  # who works on what, and who answers questions, were not said either
+
+
+def test_news_that_the_summary_holds_is_not_said_again():
+    story = Story()
+    story.take(opened())
+    step, rest = "All keys are verified.", "Replicas are being filled."
+    said = email_to("customers", story.take(MilestoneReached(milestone=step, summary=f"{step} {rest}"))).text
+    assert said.count("All keys are verified") == 1
+    other = email_to("customers", story.take(MilestoneReached(milestone=step, summary=f"{rest} Two are full."))).text
+    assert "PROGRESS\nAll keys are verified." in other
+
+
+def test_what_will_stay_is_told_first_where_a_cut_could_leave_only_the_good_half():
+    story = Story()
+    story.take(opened())
+    lost = Consequences(lasting="407 files are lost for good.")
+    second = story.take(ImpactChanged(severity=Severity.CRITICAL, summary="Most files open. " * 30, consequences=lost))
+    for text in (sms_to("technical", second).text, post_to("public", second).text):
+        assert "Card payments fail. Lasting: 407 files are lost for good. Most files open." in text
+
+
+def test_what_is_still_to_be_expected_is_told_at_the_end():
+    story = Story()
+    story.take(opened(consequences=Consequences(expected="Payouts come late.")))
+    assert "Payouts come late" not in email_to("customers", story.take(IncidentResolved())).text
+    story.take(IncidentReopened())
+    end = story.take(IncidentResolved(consequences=Consequences(expected="Payouts arrive by Friday.")))
+    assert "STILL TO BE EXPECTED\nPayouts arrive by Friday." in email_to("customers", end).text
+
+
+def test_times_are_told_by_the_clocks_that_the_policy_names():
+    first = Story().take(opened(next_update_at=PROMISED))
+    clocks = "23:00 UTC on 3 March 2026 (18:00 in New York, 00:00 on 4 March in Berlin)"
+    assert f"Next update: by {clocks}, sooner if the situation changes." in email_to("customers", first).text
 
 
 def test_contact_and_patience_stand_in_one_sentence():
@@ -388,14 +428,14 @@ def test_technical_detail_reaches_technical_readers_only():
     assert all("Ask Bob." not in rendering.model_dump_json() for rendering in first.renderings)
 
 
-def test_a_long_text_is_cut_at_a_sentence_and_points_to_the_mail():
+def test_a_long_text_is_cut_at_a_sentence_and_keeps_when_the_next_word_comes():
     long = "Cards are declined in Europe. " * 30
     first = Story().take(opened(summary=long, next_update_at=PROMISED))
     sms, post = sms_to("customers", first), post_to("public", first)
     assert sms.segments <= 2
-    assert sms.text.endswith("Europe. More by email. Next update by 23:00 UTC.")
+    assert sms.text.endswith("Europe. Next update by 23:00 UTC (18:00 in New York, 00:00 on 4 March in Berlin).")
     assert post.weighted_length <= 280
-    assert post.text.endswith("Europe. More by email. Next update by 23:00 UTC.")
+    assert post.text.endswith("Europe. Next update by 23:00 UTC. [payments-1]")
 
 
 def test_a_link_from_an_event_is_left_out_of_a_post():
