@@ -55,9 +55,9 @@ class Clockwork:
                 _, partition, incident, due, reason = heapq.heappop(self._heap)
                 wake_id = derived("wake", incident, reason, due.isoformat())
                 if awaited(partition, incident, wake_id):
-                    await self._publish(incident, due, reason, wake_id)
+                    await self._publish(partition, incident, due, reason, wake_id)
 
-    async def _publish(self, incident: str, due: datetime, reason: WakeReason, wake_id: str) -> None:
+    async def _publish(self, partition: int, incident: str, due: datetime, reason: WakeReason, wake_id: str) -> None:
         extensions = {}
         if (virtual := self._virtual.get(incident)) is not None:
             extensions = {"virtualtime": rfc3339(due), "virtualspeed": str(virtual.speed)}
@@ -69,6 +69,7 @@ class Clockwork:
                 source=SOURCE,
                 subject=incident,
                 time=due,
+                partition=partition,  # where the incident is, wherever its key would lead
                 extensions=extensions,
             )
         )

@@ -25,12 +25,13 @@ from pipeline import policy as policies
 from pipeline.broker import connect
 from pipeline.decide.incident import decide, evolve, notices_of
 from pipeline.decide.state import IncidentState
+from pipeline.errors import PolicyError
 from pipeline.policy import Policy
 from pipeline.settings import Settings
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Message
-from schemas.codec import Event, Record, Undecodable
+from schemas.codec import Event, Outgoing, Record, Undecodable
 from schemas.ids import derived
 from schemas.journal import JournaledInput, JournalEntry, VirtualClock
 from schemas.notice import Notice
@@ -79,6 +80,8 @@ class Decide:
         self._policy_known = asyncio.Event()
         self._started = asyncio.Event()
         self._announced = False
+        self._opening = asyncio.Lock()
+        self._settled = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.app = make_app(settings, ROOM)
         self.app.on_partitions_assigned.connect(self._assigned)
@@ -103,6 +106,8 @@ class Decide:
             await self._journal.start()
             await self._policy_topic.start()
             await self._policy_topic.assign(range(self._settings.partitions))
+            # an entry is emitted again, and an input decided on, under the policy that is in force, not the first read
+            await asyncio.gather(*(self._policy_topic.caught_up(p) for p in range(self._settings.partitions)))
             self._started.set()
             self._background(self._clockwork.run(self._awaited))
         except Exception as error:
@@ -126,19 +131,20 @@ class Decide:
     def _policy_published(self, record: Record) -> None:
         try:
             published = codec.decode(record, PolicyPublished).data
-        except Undecodable as error:
-            log.error("a policy was published that cannot be read, the last good one stays: %s", error)
+            policies.compile(published)
+        except (Undecodable, PolicyError) as error:
+            log.error("a policy was published that cannot be used, the last good one stays: %s", error)
             return
         self._policies[published.hash] = published
         self._current = published.hash
         self._policy_known.set()
 
-    async def _policy(self, digest: str | None = None) -> Policy:
-        """The policy in force, or the one that a recorded decision was made under. Without any, nothing is decided."""
+    async def _policy(self) -> Policy:
+        """The policy in force. Without any, nothing is decided."""
         if not self._policy_known.is_set():
             log.warning("no policy is published: inputs wait; publish one with `tocsin policy publish`")
         await self._policy_known.wait()
-        return policies.compile(self._policies[digest or self._current or ""])
+        return policies.compile(self._policies[self._current or ""])
 
     # --- partitions
 
@@ -146,26 +152,42 @@ class Decide:
         self._background(self._own({tp.partition for tp in assigned if tp.topic == topics.INCIDENT_EVENTS.name}))
 
     async def _revoked(self, _app: faust.App, revoked: Iterable[Any], **_: Any) -> None:
-        for tp in revoked:
-            self._desks.pop(tp.partition, None)
-            self._clockwork.forget(tp.partition)
+        self._settled.clear()
+        self._let_go({tp.partition for tp in revoked})
+
+    def _let_go(self, partitions: set[int]) -> None:
+        for partition in partitions:
+            self._clockwork.forget(partition)
+            if (desk := self._desks.pop(partition, None)) is not None:
+                desk.opened.set()  # whoever waits for it looks again, and finds it gone
 
     async def _own(self, partitions: set[int]) -> None:
         await self._started.wait()
-        self._desks = {partition: Desk(partition) for partition in partitions}
-        await self._journal.assign(())
-        await self._journal.assign(partitions)
-        for desk in list(self._desks.values()):
-            await self._journal.caught_up(desk.partition)
-            if desk.last is not None:
-                before, entry, parent = desk.last
-                await self._emit(notices_of(before, entry, await self._policy(entry.policy)), entry, parent)
-            desk.opened.set()
+        self._let_go(set(self._desks))
+        desks = self._desks = {partition: Desk(partition) for partition in partitions}
+        self._settled.set()
+        async with self._opening:  # groups that form one after another are folded one after another
+            if self._desks is not desks:
+                return
+            await self._journal.assign(())
+            await self._journal.assign(partitions)
+            for desk in list(desks.values()):
+                await self._open(desk)
         if not self._announced:
             self._announced = True
-            await asyncio.gather(*(self._policy_topic.caught_up(p) for p in range(self._settings.partitions)))
             log.info("decide is ready with %d partitions", len(partitions))
             ready(self._settings, ROOM)
+
+    async def _open(self, desk: Desk) -> None:
+        await self._journal.caught_up(desk.partition)
+        if self._desks.get(desk.partition) is desk and desk.last is not None:
+            before, entry, parent = desk.last
+            if (published := self._policies.get(entry.policy)) is not None:
+                await self._emit(notices_of(before, entry, policies.compile(published)), entry, parent)
+            else:
+                log.error("the notices of %s/%d are not emitted again: policy %s cannot be used (any more)",
+                          entry.incident, entry.seq, entry.policy)  # fmt: skip
+        desk.opened.set()
 
     def _awaited(self, partition: int, incident: str, wake_id: str) -> bool:
         desk = self._desks.get(partition)
@@ -180,10 +202,18 @@ class Decide:
         except Undecodable as error:
             await self._dead.bury(record, error)
             return True
+        home = connect.partition_for(event.subject or "", self._settings.partitions)
+        if home != record.partition:
+            # not every client partitions as Kafka's own does; an incident must be decided on in one place
+            await self._emitter.forward(Outgoing(record.topic, record.key, record.value, record.headers, home))
+            return True
+        await self._settled.wait()
         desk = self._desks.get(record.partition)
         if desk is None:
             return False
         await desk.opened.wait()
+        if self._desks.get(record.partition) is not desk:
+            return False
         async with desk.busy:  # events and commands of one incident, one after another
             return await self._decide(desk, record, event, given)
 
@@ -206,6 +236,7 @@ class Decide:
                 id=derived("journal", incident, decided.entry.seq),
                 subject=incident,
                 time=decided.entry.at,
+                partition=desk.partition,
                 parent=parent,
             )
             failpoints.hit("decide.after_journal")

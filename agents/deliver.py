@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
@@ -12,8 +12,9 @@ from agents.app import die, make_app, ready
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.fanning import FanOut
+from agents.follow import Follower
 from agents.heartbeat import Heartbeat
-from agents.holdings import Holding, Holdings
+from agents.holdings import FOLLOWED, Holding, Holdings
 from agents.lanes import Handle, serve
 from agents.receiving import Receiving
 from agents.sending import Post
@@ -26,7 +27,6 @@ from pipeline.vault import Vault
 from schemas import topics
 from schemas.base import Channel, Lane
 from schemas.codec import Record
-from schemas.ids import derived
 
 ROOM = "deliver"
 WAKE_EVERY_S = 0.2
@@ -85,7 +85,7 @@ class Deliver:
         try:
             self._emitter = Emitter(await connect.producer(self._settings), ROOM)
             dead = DeadLetters(self._emitter, self._vault, ROOM)
-            self._holdings = Holdings(self._settings, self._take_over)
+            self._holdings = Holdings(self._follower, self._take_over)
             self._fan_out = FanOut(self._emitter, dead, self._holdings)
             self._receiving = Receiving(self._emitter, dead, self._holdings, clock.now)
             self._post = self._make_post(dead)
@@ -117,6 +117,9 @@ class Deliver:
             random.random,
         )
 
+    def _follower(self, apply: Callable[[Record], None]) -> Follower:
+        return Follower(self._settings, FOLLOWED, apply)
+
     async def _take_over(self, holding: Holding) -> None:
         await self._post.take_over(holding)
 
@@ -137,6 +140,8 @@ class Deliver:
 
     async def _revoked(self, _app: faust.App, revoked: Iterable[Any], **_: Any) -> None:
         await self._let_go(within_s=self._settings.session_timeout_s / 3)
+        if self._started.is_set():
+            self._holdings.release()
 
     async def _stopping(self, _app: faust.App, **_: Any) -> None:
         await self._let_go(within_s=25.0)
@@ -153,16 +158,7 @@ class Deliver:
         while True:
             await asyncio.sleep(WAKE_EVERY_S)
             for holding in self._holdings.all():
-                for wake in holding.due(clock.now()):
-                    batch = wake.batch
-                    await self._emitter.write(
-                        topics.deliveries(batch.channel, batch.lane),
-                        batch,
-                        id=derived("woken", wake.wake_id),
-                        subject=batch.incident,
-                        key=batch.notice_id,
-                        partition=holding.partition,
-                    )
+                await self._post.bring_back(holding)
             if (now := asyncio.get_running_loop().time()) - swept > SWEEP_EVERY_S:
                 swept = now
                 for holding in self._holdings.all():

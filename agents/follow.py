@@ -101,8 +101,10 @@ class Follower:
     async def _pass_gaps(self, ends: dict[TopicPartition, int]) -> None:
         """Compaction may leave nothing between the last record and the end: then the client's position tells."""
         for tp, end in ends.items():
-            if not self._reached(tp, end):
-                self._next[tp] = max(self._next[tp], await self._require().position(tp))
+            if not self._reached(tp, end) and tp in self._require().assignment():
+                position = await self._require().position(tp)
+                if tp in self._next:  # else it was taken away meanwhile, and is to be read from its beginning next time
+                    self._next[tp] = max(self._next[tp], position)
 
     def _reached(self, tp: TopicPartition, end: int) -> bool:
         return tp not in self._next or self._next[tp] >= end

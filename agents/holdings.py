@@ -9,12 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from agents.app import die
-from agents.follow import Follower
 from pipeline import subscribers
 from pipeline.deliver.ledger import Ledger, Told, Work
-from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
@@ -40,10 +39,12 @@ class Holding:
     def apply(self, record: Record) -> None:
         """Folds one record of any of the topics."""
         if record.topic == topics.SUBSCRIBER_KEYS.name and record.value is None:
-            self.keys.pop((record.key or b"").decode(), None)
+            self.keys.pop((record.key or b"").decode(errors="replace"), None)
             return
         try:
-            event = codec.decode(record, Message)
+            # an input is read here as its own agent reads it: what one takes and the other refuses is an opt-out lost
+            outside = record.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name
+            event = codec.decode_input(record) if outside else codec.decode(record, Message)
         except Undecodable:
             return  # the agent of that topic has seen, or will see, to its dead letter
         data = event.data
@@ -108,15 +109,38 @@ FOLLOWED = (
 )
 
 
+class Following(Protocol):
+    """What holdings ask of a follower of the topics in `FOLLOWED`; see `agents.follow.Follower`."""
+
+    async def start(self) -> None:
+        """Connects."""
+        ...
+
+    async def stop(self) -> None:
+        """Stops reading."""
+        ...
+
+    async def assign(self, partitions: Iterable[int]) -> None:
+        """Follows exactly these."""
+        ...
+
+    async def caught_up(self, partition: int, *topics: topics.Topic) -> None:
+        """Returns when what stood in the partition at the call has been applied."""
+        ...
+
+
 class Holdings:
     """All partitions of this worker."""
 
-    def __init__(self, settings: Settings, take_over: Callable[[Holding], Awaitable[None]]) -> None:
+    def __init__(
+        self, follower: Callable[[Callable[[Record], None]], Following], take_over: Callable[[Holding], Awaitable[None]]
+    ) -> None:
         self._held: dict[int, Holding] = {}
-        self._follower = Follower(settings, FOLLOWED, self._apply)
+        self._follower = follower(self._apply)
         self._take_over = take_over
         self._opening: set[asyncio.Task[None]] = set()
-        self._suspended = False
+        self._settled = asyncio.Event()
+        self._turn = 0
 
     async def start(self) -> None:
         """Connects."""
@@ -124,54 +148,71 @@ class Holdings:
 
     async def stop(self) -> None:
         """Lets go of everything."""
-        self._held.clear()
+        self.disown(list(self._held))
         await self._follower.stop()
 
     def suspend(self) -> None:
-        """The group is being rebalanced: nothing is ours until it says so again; what is folded stays for then."""
-        self._suspended = True
+        """Nothing new is begun from now on, until the group says again what is ours; what is folded stays for then."""
+        self._settled.clear()
+
+    def release(self) -> None:
+        """The group may give our partitions to others from now on: what has not reached its effect must not."""
+        self._turn += 1
 
     def disown(self, partitions: Iterable[int]) -> None:
         """These are not ours now: what is under way for them stops before its next window."""
         for partition in partitions:
-            self._held.pop(partition, None)
+            if (holding := self._held.pop(partition, None)) is not None:
+                holding.opened.set()  # whoever waits for it looks again, and finds it gone
 
     async def own(self, partitions: set[int]) -> None:
-        """Exactly these are ours; new ones are folded and opened in the background."""
+        """Exactly these are ours; all are opened in the background.
+
+        Those that were ours before too: another worker may have had them in between, if we were thought dead.
+        """
         self.disown(self._held.keys() - partitions)
-        self._suspended = False
-        fresh = partitions - self._held.keys()
-        for partition in fresh:
-            self._held[partition] = Holding(partition)
+        for partition in partitions:
+            self._held.setdefault(partition, Holding(partition)).opened.clear()
+        self._settled.set()
+        ours = list(self._held.values())
         await self._follower.assign(partitions)
-        for partition in fresh:
-            task = asyncio.create_task(self._open(self._held[partition]))
+        for holding in ours:
+            task = asyncio.create_task(self._open(holding))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
     async def opened(self) -> None:
-        """Returns when every partition of ours is open."""
+        """Returns when every partition that is ours now is open, or no longer ours."""
         for holding in list(self._held.values()):
             await holding.opened.wait()
 
     async def get(self, partition: int) -> Holding | None:
-        """The open holding of a partition; None if it is not ours (any more)."""
-        holding = self._held.get(partition)
-        if holding is not None:
+        """The open holding of a partition; None if it is not ours. Waits while the group has not said."""
+        while True:
+            await self._settled.wait()
+            holding = self._held.get(partition)
+            if holding is None:
+                return None
             await holding.opened.wait()
-        return self._held.get(partition)
+            if self._settled.is_set() and self._held.get(partition) is holding and holding.opened.is_set():
+                return holding
 
-    def owns(self, holding: Holding) -> bool:
-        """Whether this very holding is still ours."""
-        return not self._suspended and self._held.get(holding.partition) is holding
+    def turn(self, holding: Holding) -> int | None:
+        """The turn in which something may be begun for this very holding; None if it is not ours (any more)."""
+        ours = self._settled.is_set() and self._held.get(holding.partition) is holding
+        return self._turn if ours else None
+
+    def lasts(self, holding: Holding, turn: int) -> bool:
+        """Whether that turn still lasts, so that what was begun in it may reach its effect."""
+        return self._turn == turn and self._held.get(holding.partition) is holding
 
     def all(self) -> list[Holding]:
         """Every open holding."""
         return [holding for holding in self._held.values() if holding.opened.is_set()]
 
     async def opt_outs_reached(self, partition: int) -> None:
-        """Returns when the subscribers' fold has reached the partition's end as of this moment."""
-        await self._follower.caught_up(partition, topics.SUBSCRIBER_EVENTS_TOPIC)
+        """Returns when the folds of subscribers and their keys have reached the partition's end as of this moment."""
+        await self._follower.caught_up(partition, topics.SUBSCRIBER_EVENTS_TOPIC, topics.SUBSCRIBER_KEYS)
 
     def _apply(self, record: Record) -> None:
         holding = self._held.get(record.partition)
@@ -181,7 +222,7 @@ class Holdings:
     async def _open(self, holding: Holding) -> None:
         try:
             await self._follower.caught_up(holding.partition)
-            if self._held.get(holding.partition) is holding:
+            if self.turn(holding) is not None:
                 await self._take_over(holding)
                 holding.opened.set()
         except asyncio.CancelledError:

@@ -17,21 +17,35 @@ async def serve(stream: Any, handle: Handle) -> None:
 
     Faust acknowledges in any order and commits the first gap, so partitions do not wait for one another; within one
     there is no concurrency (with it, Faust commits past a record that is still being worked on). An error of
-    `handle` ends the process: the record is not acknowledged and comes again.
+    `handle`, or of the stream, ends the process: the record is not acknowledged and comes again.
     """
     lanes: dict[int, asyncio.Queue[Any]] = {}
-    async with asyncio.TaskGroup() as tasks:
-        async for event in stream.noack().events():
-            partition = event.message.partition
-            if partition not in lanes:
-                lanes[partition] = asyncio.Queue(maxsize=16)
-                tasks.create_task(_work(lanes[partition], handle))
-            await lanes[partition].put(event)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            async for event in stream.noack().events():
+                partition = event.message.partition
+                if partition not in lanes:
+                    lanes[partition] = asyncio.Queue(maxsize=16)
+                    tasks.create_task(_work(lanes[partition], handle))
+                await lanes[partition].put(event)
+    except Exception as error:
+        die(error)
 
 
 async def _work(lane: "asyncio.Queue[Any]", handle: Handle) -> None:
+    unfinished: dict[str, tuple[int, int]] = {}
     while True:
         event = await lane.get()
+        message = event.message
+        topic, generation, offset = message.topic, message.generation_id, message.offset
+        # What an older generation fetched comes again. So does what follows an unfinished record; acknowledged before
+        # it, it would take that record along: Faust commits past a gap of one, or past any where nothing is committed.
+        if generation != event.app.consumer_generation_id:
+            continue
+        since, first = unfinished.get(topic, (generation, offset))
+        if generation == since and offset > first:
+            continue  # a broker that was restarted may count its generations anew: then the offset tells
+        unfinished.pop(topic, None)
         try:
             done = await handle(record_of(event))
         except asyncio.CancelledError:
@@ -40,6 +54,8 @@ async def _work(lane: "asyncio.Queue[Any]", handle: Handle) -> None:
             die(error)
         if done:
             event.ack()
+        else:
+            unfinished[topic] = (generation, offset)
 
 
 def record_of(event: Any) -> Record:

@@ -105,6 +105,7 @@ class Receiving:
     async def _keyword(self, holding: Holding, heard: KeywordReceived) -> None:
         if heard.keyword == "HELP":
             return
+        await self._holdings.opt_outs_reached(holding.partition)  # who has just come may say STOP at once
         for subscriber in sorted(holding.by_address.get((heard.channel, heard.address_token), set())):
             stopped = heard.keyword == "STOP"
             await self._emitter.write(

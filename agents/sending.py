@@ -71,6 +71,7 @@ class Post:
         self._clock = clock
         self._random = random
         self._slots = {channel: asyncio.Semaphore(n) for channel, n in WINDOWS_AT_ONCE.items()}
+        self._in_hand: set[str] = set()
         self._under_way = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -88,16 +89,22 @@ class Post:
         work = _Batch(event.data, holding, event.extensions.get("traceparent"))
         verdicts = {recipient: self._verdict(work, recipient) for recipient in event.data.recipients}
         await self._intend(work, verdicts)
-        await self._restore_waiting(work)
         sending = [recipient for recipient, verdict in verdicts.items() if isinstance(verdict, Send)]
-        return await self._send_all(work, sending)
+        done = await self._send_all(work, sending)
+        if done:
+            await self._secure(work)
+        return done
 
     def _verdict(self, work: "_Batch", recipient: str) -> Verdict:
         holding, batch = work.holding, work.batch
         return admit(holding.subscribers.get(recipient), batch, holding.ledger.work(work.told, recipient))
 
-    async def _restore_waiting(self, work: "_Batch") -> None:
-        """Makes the waiting work anew of those who are to be tried again and whom no waiting work names (a crash)."""
+    async def _secure(self, work: "_Batch") -> None:
+        """Sees to it that whoever has no end yet is brought back by waiting work, before the batch is acknowledged.
+
+        An attempt is open here if an earlier worker recorded it and died, or lost the partition, before its effect.
+        """
+        await self.take_over(work.holding, work.told)
         outcomes = []
         for recipient in work.batch.recipients:
             state = work.holding.ledger.work(work.told, recipient)
@@ -146,16 +153,18 @@ class Post:
         async with self._slots[work.batch.channel]:
             await self._holdings.opt_outs_reached(work.holding.partition)
             await self._heartbeat.fresh()
-            if not self._holdings.owns(work.holding):
+            turn = self._holdings.turn(work.holding)
+            if turn is None:
                 return False
             verdicts = {recipient: self._verdict(work, recipient) for recipient in window}
             self._begun()
             try:
                 await self._suppress(work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)})
-                await self._window(work, sender, {r: v for r, v in verdicts.items() if isinstance(v, Send)})
+                return await self._window(
+                    work, sender, {r: v for r, v in verdicts.items() if isinstance(v, Send)}, turn
+                )
             finally:
                 self._done()
-            return True
 
     async def quiet(self, within_s: float) -> None:
         """Returns when no window is under way, or after `within_s`: what is begun shall be recorded by its beginner."""
@@ -173,12 +182,12 @@ class Post:
         if self._under_way == 0:
             self._quiet.set()
 
-    async def _window(self, work: "_Batch", sender: Sender, admitted: Mapping[str, Send]) -> None:
+    async def _window(self, work: "_Batch", sender: Sender, admitted: Mapping[str, Send], turn: int) -> bool:
         reached = [made for r in admitted if (made := self._recipient(work, r)) is not None]
         missing = admitted.keys() - {recipient.subscriber for recipient in reached}
         await self._suppress(work, dict.fromkeys(sorted(missing), "no_address"))
         if not reached:
-            return
+            return True
         batch, at = work.batch, self._clock()
         attempted = DeliveryAttempted(
             **work.named(at),
@@ -188,13 +197,21 @@ class Post:
             rendering=batch.rendering.sha256,
             recipients=tuple(recipient.subscriber for recipient in reached),
         )
-        await self._record(work, attempted, attempted.attempt_id)
-        failpoints.hit("deliver.before_effect")
-        reconciled = [r for r in reached if admitted[r.subscriber].reconcile]
-        sent = await self._effect(sender, work.envelope(at), reached, {r.subscriber for r in reconciled})
-        failpoints.hit("deliver.after_effect")
-        await self._conclude(work, attempted, reached, sent)
+        self._in_hand.add(attempted.attempt_id)
+        try:
+            await self._record(work, attempted, attempted.attempt_id)
+            await self._heartbeat.fresh()
+            if not self._holdings.lasts(work.holding, turn):
+                return False  # as if we had died here: whoever owns the partition finds the attempt open
+            failpoints.hit("deliver.before_effect")
+            reconciled = {r.subscriber for r in reached if admitted[r.subscriber].reconcile}
+            sent = await self._effect(sender, work.envelope(at), reached, reconciled)
+            failpoints.hit("deliver.after_effect")
+            await self._conclude(work, attempted, reached, sent)
+        finally:
+            self._in_hand.discard(attempted.attempt_id)
         failpoints.hit("deliver.after_record")
+        return True
 
     async def _effect(
         self, sender: Sender, envelope: Envelope, recipients: Sequence[Recipient], reconcile: set[str]
@@ -221,7 +238,8 @@ class Post:
                 answer,
                 recipient.subscriber,
                 attempt=batch.attempt,
-                unknowns=work.unknowns(recipient.subscriber) + (answer.result is Result.UNKNOWN),
+                unknowns=work.holding.ledger.unknowns(work.told, recipient.subscriber)
+                + (answer.result is Result.UNKNOWN),
                 intended_at=work.holding.ledger.intended_at(work.told) or at,
                 at=at,
                 patience=self._patience[batch.channel],
@@ -260,18 +278,30 @@ class Post:
             )
             work.holding.wait(wake)
 
-    async def take_over(self, holding: Holding) -> None:
-        """Puts every attempt that was left without an end on record as unknown; it is looked into after the hold.
+    async def take_over(self, holding: Holding, told: Told | None = None) -> None:
+        """Puts every attempt (of one notice) that was left without an end on record; it is looked into after the hold.
 
-        Its batch was not acknowledged, so that it comes again and its waiting work is made then.
+        Its batch was not acknowledged, so that it comes again and its waiting work is made then. What was left too
+        often is parked: a message at which the worker ends would otherwise come back for ever.
         """
         for attempt in list(holding.ledger.open_attempts()):
             record, at = attempt.record, self._clock()
+            of = Told(record.incident, record.seq, record.channel)
+            if record.attempt_id in self._in_hand or told not in (None, of):
+                continue
             log.warning("attempt %s of %s was left without an end: unknown", record.attempt_id, record.incident)
-            due = at + timedelta(seconds=self._patience[record.channel].unknown_hold_s)
             outcomes = (
-                Outcome(recipient=r, result=Result.UNKNOWN, reason="worker_ended_during_attempt", due=due)
-                for r in attempt.recipients
+                outcome_of(
+                    Sent(Result.UNKNOWN, "worker_ended_during_attempt"),
+                    recipient,
+                    attempt=record.attempt,
+                    unknowns=holding.ledger.unknowns(of, recipient) + 1,
+                    intended_at=holding.ledger.intended_at(of) or at,
+                    at=at,
+                    patience=self._patience[record.channel],
+                    random=self._random,
+                )
+                for recipient in attempt.recipients
             )
             ended = DeliveriesEnded(
                 batch_id=record.batch_id,
@@ -285,6 +315,19 @@ class Post:
                 outcomes=tuple(outcomes),
             )
             await self._write(holding, record.incident, ended, derived("taken_over", record.attempt_id), None)
+
+    async def bring_back(self, holding: Holding) -> None:
+        """Puts the batches of waiting work whose time has come among the deliveries."""
+        for wake in holding.due(self._clock()):
+            batch = wake.batch
+            await self._emitter.write(
+                topics.deliveries(batch.channel, batch.lane),
+                batch,
+                id=derived("woken", wake.wake_id),
+                subject=batch.incident,
+                key=batch.notice_id,
+                partition=holding.partition,
+            )
 
     async def give_up_lost(self, holding: Holding) -> None:
         """Parks, loudly, what has waited long past its time and that no waiting work will bring back."""
@@ -382,10 +425,6 @@ class _Batch:
             rendering_sha256=batch.rendering.sha256,
             language=batch.rendering.language,
         )
-
-    def unknowns(self, recipient: str) -> int:
-        work = self.holding.ledger.work(self.told, recipient)
-        return work.unknowns if work else 0
 
 
 def _wake(work: _Batch, due: datetime, waiting: Sequence[Outcome]) -> DeliveryWake:

@@ -2,24 +2,37 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 MAX_DEPTH = 32
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""In a parsed text whole pairs have become one character."""
 
 
 class Undecodable(Exception):
-    """A record that is no message of ours. `reason` is a stable word, `detail` a sentence for whoever can act."""
+    """A record that is no message of ours. `reason` is a stable word, `detail` a sentence for whoever can act.
+
+    The detail may quote what came in, so it is made fit to be written down: half a surrogate pair has no UTF-8, and a
+    reason that cannot be stored would stop the worker at this record for good.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
+        detail = detail.encode("utf-8", "backslashreplace").decode()
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
 
 
 def strict_json(raw: bytes) -> Any:
-    """Parses UTF-8 JSON; numbers that are none of JSON's are refused. Raises `Undecodable`."""
+    """Parses UTF-8 JSON; numbers that are none of JSON's are refused. Raises `Undecodable`.
+
+    Half a surrogate pair (RFC 8259, 8.2) is left out: it is what remains of an emoji that was cut in two, and an
+    outage must not stay untold over it.
+    """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -32,10 +45,23 @@ def strict_json(raw: bytes) -> Any:
         raise Undecodable("invalid_json", str(error)) from None
     if _deeper_than(parsed, MAX_DEPTH):
         raise Undecodable("invalid_json", f"nested deeper than {MAX_DEPTH}")
-    return parsed
+    return _mended(parsed) if _SURROGATE_ESCAPE.search(text) else parsed
+
+
+def _mended(value: Any) -> Any:
+    match value:
+        case str():
+            return _LONE_SURROGATE.sub("", value)
+        case list():
+            return [_mended(item) for item in value]
+        case dict():
+            return {name: _mended(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    pairs = [(_LONE_SURROGATE.sub("", name), value) for name, value in pairs]
     found = dict(pairs)
     if len(found) != len(pairs):
         [(name, _)] = Counter(name for name, _ in pairs).most_common(1)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from pipeline.audit.tree import CompactRange, leaf_hash
 from schemas import codec, topics
 from schemas.audit import AuditEntry, Origin
-from schemas.base import Message
+from schemas.base import Message, is_id
 from schemas.codec import Event, Outgoing, Record, Undecodable
 from schemas.ids import child_of, derived
 
@@ -79,13 +79,15 @@ def source_of(record: Record) -> Source:
         return Source(
             id=headers.get("ce_id", b"").decode("utf-8", "replace") or _place(record),
             type=headers.get("ce_type", b"").decode("utf-8", "replace") or "tombstone",
-            subject=(record.key or b"").decode("utf-8", "replace") or None,
+            subject=key if is_id(key := (record.key or b"").decode("utf-8", "replace")) else None,
             body=None,
         )
     try:
         event, body = _read(record, record.value)
     except Undecodable as error:
         return _by_hash(record, record.value, error.reason)
+    if record.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name and not is_id(event.subject or ""):
+        return _by_hash(record, record.value, "no_id")  # it may be an address, which must not stand here for ever
     return Source(event.id, event.type, event.subject, _without_contact(body), event.extensions.get("traceparent"))
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
@@ -95,11 +95,12 @@ def email_settings(settings: Settings, *, tls_context: ssl.SSLContext | None = N
     """None without TOCSIN_SMTP_URL. Raises ConfigurationError naming what to set."""
     if settings.smtp_url is None:
         return None
-    url = urlsplit(settings.smtp_url.get_secret_value())
+    url = _url(settings.smtp_url.get_secret_value())
     who = identity(settings.mail_from, settings.mail_return_path)
-    if url.scheme not in _SCHEMES or not url.hostname:
+    if url is None or not url.hostname:
         raise ConfigurationError(
-            "TOCSIN_SMTP_URL is not of the form smtp://host:port, smtps://user:password@host or smtp+starttls://…"
+            "TOCSIN_SMTP_URL is not of the form smtp://host:port, smtps://user:password@host or smtp+starttls://…; "
+            "what is special in a URL, such as / # ? @ in a password, is written percent-encoded"
         )
     if url.username and url.scheme == "smtp" and url.hostname not in _LOOPBACK:
         raise ConfigurationError(
@@ -118,6 +119,15 @@ def email_settings(settings: Settings, *, tls_context: ssl.SSLContext | None = N
         tls_context=tls_context,
     )
     return EmailSettings(line, who)
+
+
+def _url(text: str) -> SplitResult | None:
+    """The URL's parts; None for what is none. The standard library's own errors quote it, password and all."""
+    try:
+        url = urlsplit(text)
+        return url if url.scheme in _SCHEMES and url.port != 0 and not url.path.strip("/") else None
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any, Final
 
@@ -95,7 +95,7 @@ class SmsSettings:
     """The account and who sends; `validity_s` bounds Twilio's queue: an old notice is worse than none. Seconds."""
 
     account_sid: str
-    auth_token: str
+    auth_token: str = field(repr=False)
     sender: str | None
     messaging_service_sid: str | None
     base_url: str | None

@@ -8,7 +8,7 @@ knows: the final dot is held back until the message has left this process.
 import asyncio
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class LineOptions:
     implicit_tls: bool
     starttls: bool
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     local_hostname: str
     command_timeout_s: float
     dot_timeout_s: float

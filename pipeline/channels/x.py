@@ -5,7 +5,7 @@ import html
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from json import JSONDecodeError, loads
 from typing import Any, Final
 
@@ -53,10 +53,10 @@ _TIMELINE: Final = 50
 class XSettings:
     """The account's OAuth 1.0a keys; seconds."""
 
-    consumer_key: str
-    consumer_secret: str
-    access_token: str
-    access_token_secret: str
+    consumer_key: str = field(repr=False)
+    consumer_secret: str = field(repr=False)
+    access_token: str = field(repr=False)
+    access_token_secret: str = field(repr=False)
     base_url: str | None
     connect_timeout_s: float = 5.0
     timeout_s: float = 20.0

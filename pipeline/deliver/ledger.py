@@ -101,6 +101,11 @@ class Ledger:
         """Where this intent stands; None if it was never intended."""
         return self._work.get(told, {}).get(recipient)
 
+    def unknowns(self, told: Told, recipient: str) -> int:
+        """How many attempts at this intent ended without anyone knowing how."""
+        work = self.work(told, recipient)
+        return work.unknowns if work else 0
+
     def notice(self, told: Told, recipient: str) -> str:
         """The id of the notice that this intent belongs to, by the audience that the recipient was told in."""
         return notice_id(told.incident, told.seq, self._audience.get(told.incident, {}).get(recipient, ""))
@@ -177,6 +182,8 @@ class Ledger:
 def _is_news(before: Work, work: Work) -> bool:
     if before.terminal:
         return False
+    if work.result is Result.ACCEPTED:
+        return True  # a proof, by whichever worker and however late: nothing more is to be sent
     if (before.attempt, before.step) == (work.attempt, work.step):
         # a worker that was thought dead, or the provider's own callback, may still prove what nobody knew
         return before.result is Result.UNKNOWN and work.terminal

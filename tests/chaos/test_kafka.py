@@ -9,6 +9,7 @@ import pytest
 from pipeline.broker.kafka import ApacheKafka, fetch_jars, java
 from pipeline.errors import TocsinError
 from pipeline.sandbox import Sandbox
+from tests.chaos.supervision import supervised
 from tests.chaos.test_kills import INCIDENTS, INTENTS, PEOPLE, tell
 from tests.chaos.verdict import judge
 from tests.system import System, running
@@ -43,11 +44,8 @@ async def test_kafka_is_killed_and_restarted_during_sending(system: System, kafk
     before = len(system.sandbox.mails)
     await kafka.kill9()
     await kafka.start()
-    for room in ("decide", "deliver"):
-        if system.processes[f"{room}-1"].returncode is not None:  # the supervisor's part
-            await system.ended(room)
-            await system.start(room)
-    found = await system.all_settled(INTENTS, within_s=180)
+    async with supervised(system, "decide", "deliver"):
+        found = await system.all_settled(INTENTS, within_s=180)
     verdict = judge(
         system, found, f"kill -9 of Apache Kafka after {before} mails", fired=before < INCIDENTS * 3 * PEOPLE
     )

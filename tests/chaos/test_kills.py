@@ -10,6 +10,7 @@ from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.sandbox import Sandbox
 from schemas.base import Severity
 from schemas.incident import ImpactChanged, IncidentOpened, IncidentResolved
+from tests.chaos.supervision import supervised
 from tests.chaos.verdict import judge
 from tests.system import System, running
 
@@ -108,10 +109,7 @@ async def test_the_embedded_broker_is_stopped_and_started_in_the_middle(tmp_path
         await sandbox.wait_for(lambda: len(sandbox.mails) > 3)
         await broker.stop()
         await broker.start()
-        for room in ("decide", "deliver"):
-            if system.processes[f"{room}-1"].returncode is not None:  # the supervisor's part
-                await system.ended(room)
-                await system.start(room)
-        found = await system.all_settled(INTENTS, within_s=120)
+        async with supervised(system, "decide", "deliver"):
+            found = await system.all_settled(INTENTS, within_s=120)
         verdict = judge(system, found, "embedded broker stopped and started", fired=True)
         verdict.check()

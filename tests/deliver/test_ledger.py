@@ -68,6 +68,16 @@ def test_a_late_proof_replaces_unknown_but_not_the_other_way_round() -> None:
     assert proved.result is kept.result is Result.ACCEPTED
 
 
+@pytest.mark.parametrize("meanwhile", [Result.RETRYABLE, Result.UNKNOWN])
+def test_an_acceptance_counts_however_late_it_comes(meanwhile: Result) -> None:
+    work = folded(
+        attempted("s1"), ended(meanwhile, "s1", due=AT), attempted("s1", attempt=2), ended(Result.ACCEPTED, "s1")
+    )
+    found = work.work(TOLD, "s1")
+    assert found is not None
+    assert found.result is Result.ACCEPTED
+
+
 def test_unknowns_are_counted_over_all_attempts() -> None:
     work = folded(
         attempted("s1"),

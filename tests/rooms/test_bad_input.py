@@ -2,10 +2,11 @@
 
 import json
 
+from pipeline.broker import connect
 from schemas import codec, topics
 from schemas.base import Severity
 from schemas.deadletter import DeadLetter
-from schemas.incident import IncidentOpened
+from schemas.incident import IncidentOpened, IncidentResolved
 from tests.system import System, eventually
 
 STRUCTURED = (("content-type", b"application/cloudevents+json"),)
@@ -55,6 +56,25 @@ async def test_each_bad_input_is_a_dead_letter_and_the_partition_goes_on(system:
     assert {letter.origin.offset for letter in found} == set(range(len(BAD)))
     assert all(letter.origin.topic == "incident.events" and letter.origin.partition == partition for letter in found)
     assert all(letter.detail for letter in found)
+
+
+async def test_an_event_that_stands_in_another_partition_than_its_keys_is_moved_there(system: System) -> None:
+    await system.subscribe("mail-1", email="a@example.com")
+    home = connect.partition_for("INC-1", system.settings.partitions)
+    strange = (home + 1) % system.settings.partitions
+    opened = IncidentOpened(title="Search is slow", severity=Severity.MAJOR)
+    resolved = IncidentResolved(summary="Search is quick again.")
+    for n, (event, partition) in enumerate([(opened, strange), (opened, home), (resolved, strange)]):
+        await system.write(
+            codec.encode(
+                topics.INCIDENT_EVENTS, event, id=f"e{n // 2}", source="/t", subject="INC-1", partition=partition
+            )
+        )
+    found = await system.all_settled(2)
+    assert len(found.intended) == 2
+    entries = await system.read(topics.INCIDENT_JOURNAL)
+    assert {entry.partition for entry in entries} == {home}
+    assert len(entries) == 2
 
 
 async def test_an_address_in_clear_on_subscriber_events_is_refused_and_kept_sealed(system: System) -> None:

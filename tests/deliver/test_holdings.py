@@ -1,0 +1,137 @@
+"""What is held of a partition: folded as its agents read it, and let go of without leaving anyone waiting."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from agents.holdings import Holding, Holdings
+from agents.receiving import Receiving
+from pipeline.registrations import registration
+from pipeline.subscribers import subscribe
+from schemas import codec, topics
+from schemas.base import Channel
+from schemas.codec import Outgoing, Record
+from schemas.receipt import KeywordReceived
+from schemas.subscriber import Stopped
+from tests.deliver.world import Fault, Process, World
+
+AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+class Slow:
+    """A follower that has not caught up with anything until it is told so."""
+
+    def __init__(self, _apply: Callable[[Record], None]) -> None:
+        self.done = asyncio.Event()
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def assign(self, partitions: Iterable[int]) -> None:
+        await asyncio.sleep(0)
+
+    async def caught_up(self, partition: int, *topics: topics.Topic) -> None:
+        await self.done.wait()
+
+
+async def nothing_to_take_over(_holding: Holding) -> None: ...
+
+
+def record(outgoing: Outgoing) -> Record:
+    return Record(outgoing.topic, 0, 0, AT, outgoing.key, outgoing.value, outgoing.headers)
+
+
+def held(*given: Outgoing | Record) -> Holding:
+    holding = Holding(0)
+    for one in given:
+        holding.apply(one if isinstance(one, Record) else record(one))
+    return holding
+
+
+def subscribed(world: World) -> tuple[Outgoing, Outgoing]:
+    row = registration({"audiences": ["customers"], "phone": "+14155552671"})
+    return subscribe(world.vault, row, "s1", AT)
+
+
+async def test_whoever_waits_for_a_partition_that_is_taken_away_is_not_left_waiting() -> None:
+    holdings = Holdings(Slow, nothing_to_take_over)
+    await holdings.own({0})
+    waiting = asyncio.create_task(holdings.get(0))
+    await asyncio.sleep(0)
+    holdings.suspend()
+    await holdings.own(set())
+    assert await asyncio.wait_for(waiting, 5) is None
+
+
+async def test_a_group_that_forms_anew_while_partitions_are_being_assigned_does_no_harm() -> None:
+    slow: list[Slow] = []
+
+    def follower(apply: Callable[[Record], None]) -> Slow:
+        slow.append(Slow(apply))
+        return slow[0]
+
+    holdings = Holdings(follower, nothing_to_take_over)
+    await asyncio.gather(holdings.own({0, 1}), holdings.own({1}), holdings.own({1, 2}))
+    slow[0].done.set()
+    await asyncio.wait_for(holdings.opened(), 5)
+    assert [holding.partition for holding in holdings.all()] == [1, 2]
+
+
+async def test_a_partition_that_came_back_is_open_only_when_its_fold_has_caught_up_again() -> None:
+    follower = Slow(lambda _record: None)
+    follower.done.set()
+    holdings = Holdings(lambda _apply: follower, nothing_to_take_over)
+    await holdings.own({0})
+    before = await asyncio.wait_for(holdings.get(0), 5)
+    assert before is not None
+    turn = holdings.turn(before)
+    follower.done.clear()
+    holdings.suspend()
+    assert holdings.turn(before) is None
+    holdings.release()
+    await holdings.own({0})
+    again = asyncio.create_task(holdings.get(0))
+    await asyncio.sleep(0)
+    assert not again.done()
+    assert turn is not None
+    assert not holdings.lasts(before, turn)
+    follower.done.set()
+    assert await asyncio.wait_for(again, 5) is before
+
+
+def test_an_opt_out_in_structured_mode_is_folded_as_its_agent_takes_it() -> None:
+    body = {
+        "specversion": "1.0", "id": "1", "source": "/crm", "subject": "s1",
+        "type": "io.tocsin.subscriber.unsubscribed.v1", "data": {"channel": "sms", "via": "preferences"},
+    }  # fmt: skip
+    headers = (("content-type", b"application/cloudevents+json"),)
+    said = Record(topics.SUBSCRIBER_EVENTS_TOPIC.name, 0, 1, AT, b"s1", json.dumps(body).encode(), headers)
+    assert codec.decode_input(said).subject == "s1"
+    holding = held(*subscribed(World(Random(0))), said)
+    assert holding.subscribers["s1"].opted_out.keys() == {Channel.SMS}
+
+
+def test_a_tombstone_under_a_key_that_is_no_text_does_not_end_the_worker() -> None:
+    held(Record(topics.SUBSCRIBER_KEYS.name, 0, 0, AT, b"\xff", None))
+
+
+async def test_stop_from_someone_who_has_only_just_come_is_heeded() -> None:
+    world = World(Random(0))
+    process = Process(world, Fault())
+    await process.holdings.own({0})
+    await process.holdings.opened()
+    for outgoing in subscribed(world):
+        world.append(outgoing)
+    emitter: Any = process.pen
+    receiving = Receiving(emitter, process.dead, process.holdings, lambda: AT)
+    token = world.vault.address_token(Channel.SMS, "+14155552671")
+    stop = KeywordReceived(channel=Channel.SMS, address_token=token, keyword="STOP", provider_id="SM1", at=AT)
+    given = codec.encode(topics.PROVIDER_RECEIPTS, stop, id="1", source="/tests", subject="SM1", partition=0)
+    process.follower.creeps = False
+    assert await receiving.receipt(record(given))
+    last = codec.decode_input(world.log[topics.SUBSCRIBER_EVENTS_TOPIC.name][-1])
+    assert (last.subject, type(last.data)) == ("s1", Stopped)

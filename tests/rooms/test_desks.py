@@ -1,0 +1,95 @@
+"""The decide room's desks while its group forms again and again, and its policies when a bad one is published."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from agents.decide import Decide
+from pipeline import policy
+from pipeline.settings import Settings
+from schemas import codec, topics
+from schemas.base import Severity
+from schemas.codec import Outgoing, Record
+from schemas.incident import IncidentOpened
+from schemas.policy import PolicyPublished, hash_of
+from tests.conftest import MakeSettings
+
+AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
+
+
+class Journal:
+    """A follower whose fold takes until it is told that it is done."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def assign(self, partitions: Iterable[int]) -> None: ...
+
+    async def caught_up(self, partition: int) -> None:
+        self.asked.set()
+        await self.done.wait()
+
+
+class Clock:
+    def forget(self, partition: int) -> None: ...
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings(broker="kafka://127.0.0.1:9", partitions=1)
+
+
+@pytest.fixture
+async def room(settings: Settings) -> Any:
+    room: Any = Decide(settings)
+    room._journal, room._clockwork = Journal(), Clock()
+    room._started.set()
+    return room
+
+
+def record(outgoing: Outgoing, offset: int = 0) -> Record:
+    return Record(outgoing.topic, 0, offset, AT, outgoing.key, outgoing.value, outgoing.headers)
+
+
+def opened() -> Record:
+    event = IncidentOpened(title="Search is slow", severity=Severity.MAJOR)
+    return record(codec.encode(topics.INCIDENT_EVENTS, event, id="1", source="/tests", subject="INC-1"))
+
+
+async def test_an_input_that_waits_for_a_desk_is_let_go_when_the_desk_is_taken_away(room: Any) -> None:
+    owning = asyncio.create_task(room._own({0}))
+    await room._journal.asked.wait()
+    waiting = asyncio.create_task(room._handle(opened()))
+    await asyncio.sleep(0)
+    again = asyncio.create_task(room._own(set()))
+    assert await asyncio.wait_for(waiting, 5) is False
+    room._journal.done.set()
+    await asyncio.gather(owning, again)
+
+
+async def test_a_desk_is_open_only_when_its_own_fold_has_ended(room: Any) -> None:
+    first = asyncio.create_task(room._own({0}))
+    await room._journal.asked.wait()
+    second = asyncio.create_task(room._own({0}))
+    await asyncio.sleep(0)
+    desk = room._desks[0]
+    assert not desk.opened.is_set()
+    room._journal.done.set()
+    await asyncio.gather(first, second)
+    assert desk.opened.is_set()
+    assert room._desks[0] is desk
+
+
+async def test_of_a_policy_that_cannot_be_used_the_last_good_one_stays_in_force(room: Any, settings: Settings) -> None:
+    good = policy.load(settings.policy_dir)
+    documents = {"voice.yaml": "language: ["}
+    bad = PolicyPublished(name=good.name, hash=hash_of(documents), documents=documents)
+    for published in (good, bad):
+        room._policy_published(
+            record(codec.encode(topics.POLICIES, published, id=published.hash, source="/tests", subject=published.name))
+        )
+    assert (await room._policy()).hash == good.hash
