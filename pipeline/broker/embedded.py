@@ -4,6 +4,7 @@ It keeps its data across restarts (SIGTERM saves), not across a crash of its own
 small volumes; whatever needs more is pointed at Apache Kafka by TOCSIN_BROKER.
 """
 
+import asyncio
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +26,19 @@ class EmbeddedBroker(BrokerProcess):
         """In the foreground and Kafka alone: noida-db speaks other databases' protocols too."""
         where = ["--data-dir", str(self.store), "--kafka-port", str(port), "--host", "127.0.0.1"]
         return [str(binary()), "start", "--only", "kafka", *where]
+
+    async def quiesce(self) -> None:
+        """Stops the service inside the process first.
+
+        On SIGTERM alone it goes on acknowledging while it saves, and loses that: 165-222 of 15,000 records a run.
+        """
+        stop = await asyncio.create_subprocess_exec(
+            *(str(binary()), "stop", "kafka", "--data-dir", str(self.store)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await stop.wait()
 
 
 def binary() -> Path:

@@ -121,6 +121,9 @@ class BrokerProcess(ABC):
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
+    async def quiesce(self) -> None:
+        """Ends the taking of records before the SIGTERM, where the broker needs that."""
+
     async def stop(self) -> None:
         """SIGTERM, which makes it save everything, and waits until it is gone. The port stays noted for the next start.
 
@@ -128,6 +131,7 @@ class BrokerProcess(ABC):
         """
         try:
             if self._process is not None and self.is_running:
+                await self.quiesce()
                 self._process.terminate()
                 await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
         except psutil.TimeoutExpired as error:
