@@ -3,11 +3,12 @@
 The settings that matter are in one place here, each with the reason (shared findings about faust-streaming 0.15).
 """
 
+import asyncio
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import faust
@@ -93,3 +94,25 @@ def die(error: BaseException) -> None:
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
     os._exit(EXIT_CRASHED)
+
+
+class Background:
+    """Work beside the agents. An error in it ends the process, as one in an agent does."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts `work` and keeps hold of it."""
+        task = asyncio.create_task(_guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        die(error)

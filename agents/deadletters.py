@@ -5,18 +5,21 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable
+from typing import TypeVar
 
 from agents.emit import Emitter
 from pipeline.vault import Vault
-from schemas import topics
+from schemas import codec, topics
 from schemas.audit import Origin
-from schemas.base import is_id
-from schemas.codec import Record, Undecodable
+from schemas.base import Message, is_id
+from schemas.codec import Event, Record, Undecodable
 from schemas.deadletter import KEPT_BYTES, DeadLetter
 from schemas.ids import derived
 
 KEPT_KEY_BYTES = 1024
 KEPT_HEADER_BYTES = 64 * 1024
+
+M = TypeVar("M", bound=Message)
 
 log = logging.getLogger("tocsin.deadletters")
 
@@ -30,6 +33,14 @@ class DeadLetters:
         self._emitter = emitter
         self._vault = vault
         self._room = room
+
+    async def decoded(self, record: Record, expect: type[M]) -> Event[M] | None:
+        """What stands in a record of one of our own topics; None if it could not be used and is buried."""
+        try:
+            return codec.decode(record, expect)
+        except Undecodable as error:
+            await self.bury(record, error)
+            return None
 
     async def bury(self, record: Record, error: Undecodable) -> None:
         """Keeps `record` with its reason; returns when the broker has it."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import faust
 
-from agents.app import die, make_app, ready
+from agents.app import Background, die, make_app, ready
 from agents.clockwork import SOURCE, Clockwork
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
@@ -82,7 +82,7 @@ class Decide:
         self._announced = False
         self._opening = asyncio.Lock()
         self._settled = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self.app = make_app(settings, ROOM)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -109,7 +109,7 @@ class Decide:
             # an entry is emitted again, and an input decided on, under the policy that is in force, not the first read
             await asyncio.gather(*(self._policy_topic.caught_up(p) for p in range(self._settings.partitions)))
             self._started.set()
-            self._background(self._clockwork.run(self._awaited))
+            self._background.run(self._clockwork.run(self._awaited))
         except Exception as error:
             die(error)
 
@@ -149,7 +149,7 @@ class Decide:
     # --- partitions
 
     async def _assigned(self, _app: faust.App, assigned: Iterable[Any], **_: Any) -> None:
-        self._background(self._own({tp.partition for tp in assigned if tp.topic == topics.INCIDENT_EVENTS.name}))
+        self._background.run(self._own({tp.partition for tp in assigned if tp.topic == topics.INCIDENT_EVENTS.name}))
 
     async def _revoked(self, _app: faust.App, revoked: Iterable[Any], **_: Any) -> None:
         self._settled.clear()
@@ -181,13 +181,21 @@ class Decide:
     async def _open(self, desk: Desk) -> None:
         await self._journal.caught_up(desk.partition)
         if self._desks.get(desk.partition) is desk and desk.last is not None:
+            await self._emit_again(desk, desk.last[1].incident, desk.last[1].seq)
+        desk.opened.set()
+
+    async def _emit_again(self, desk: Desk, incident: str, seq: int) -> None:
+        """Emits a partition's last entry once more: whoever journaled it may have died before its notices were out.
+
+        Every earlier one was emitted before the next was journaled.
+        """
+        if desk.last is not None and (desk.last[1].incident, desk.last[1].seq) == (incident, seq):
             before, entry, parent = desk.last
             if (published := self._policies.get(entry.policy)) is not None:
                 await self._emit(notices_of(before, entry, policies.compile(published)), entry, parent)
             else:
                 log.error("the notices of %s/%d are not emitted again: policy %s cannot be used (any more)",
                           entry.incident, entry.seq, entry.policy)  # fmt: skip
-        desk.opened.set()
 
     def _awaited(self, partition: int, incident: str, wake_id: str) -> bool:
         desk = self._desks.get(partition)
@@ -222,7 +230,8 @@ class Decide:
         policy = await self._policy()
         while self._desks.get(desk.partition) is desk:
             before = desk.state(incident)
-            if before.entry_of(given.source, given.id) is not None:
+            if (seq := before.entry_of(given.source, given.id)) is not None:
+                await self._emit_again(desk, incident, seq)
                 return True
             try:
                 decided = decide(before, given, policy)
@@ -274,19 +283,6 @@ class Decide:
                 for partition in range(self._settings.partitions)
             ),
         )
-
-    def _background(self, work: Any) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                die(error)
-
-        task = asyncio.create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _journaled_input(event: Event[Message], record: Record, sandbox: bool) -> JournaledInput:

@@ -8,7 +8,7 @@ from typing import Any
 
 import faust
 
-from agents.app import die, make_app, ready
+from agents.app import Background, die, make_app, ready
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.fanning import FanOut
@@ -44,7 +44,7 @@ class Deliver:
         self._heartbeat = Heartbeat(settings.session_timeout_s)
         self._started = asyncio.Event()
         self._announced = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self.app = make_app(settings, ROOM)
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -91,7 +91,7 @@ class Deliver:
             self._post = self._make_post(dead)
             await self._holdings.start()
             self._started.set()
-            self._background(self._wake())
+            self._background.run(self._wake())
         except Exception as error:
             die(error)
 
@@ -121,12 +121,12 @@ class Deliver:
         return Follower(self._settings, FOLLOWED, apply)
 
     async def _take_over(self, holding: Holding) -> None:
-        await self._post.take_over(holding)
+        await self._post.waiting.take_over(holding)
 
     async def _assigned(self, _app: faust.App, assigned: Iterable[Any], **_: Any) -> None:
         owned = {tp.partition for tp in assigned if tp.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name}
         self._heartbeat.watch(self.app)
-        self._background(self._own(owned))
+        self._background.run(self._own(owned))
 
     async def _own(self, partitions: set[int]) -> None:
         """In the background: the group must not wait for a long fold."""
@@ -158,24 +158,11 @@ class Deliver:
         while True:
             await asyncio.sleep(WAKE_EVERY_S)
             for holding in self._holdings.all():
-                await self._post.bring_back(holding)
+                await self._post.waiting.bring_back(holding)
             if (now := asyncio.get_running_loop().time()) - swept > SWEEP_EVERY_S:
                 swept = now
                 for holding in self._holdings.all():
-                    await self._post.give_up_lost(holding)
-
-    def _background(self, work: Any) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                die(error)
-
-        task = asyncio.create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+                    await self._post.waiting.give_up_lost(holding)
 
 
 def build(settings: Settings) -> faust.App:

@@ -4,8 +4,8 @@ from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holdings
 from pipeline.deliver import fanout
-from schemas import codec, topics
-from schemas.codec import Record, Undecodable
+from schemas import topics
+from schemas.codec import Record
 from schemas.notice import Notice
 
 
@@ -19,10 +19,8 @@ class FanOut:
 
     async def handle(self, record: Record) -> bool:
         """Writes the notice's batches for this partition; False if it is not ours any more."""
-        try:
-            event = codec.decode(record, Notice)
-        except Undecodable as error:
-            await self._dead.bury(record, error)
+        event = await self._dead.decoded(record, Notice)
+        if event is None:
             return True
         holding = await self._holdings.get(record.partition)
         if holding is None:

@@ -27,10 +27,8 @@ class Receiving:
 
     async def receipt(self, record: Record) -> bool:
         """Puts a receipt on record, or acts on a keyword if the address is one of this partition's."""
-        try:
-            event = codec.decode(record, Message)
-        except Undecodable as error:
-            await self._dead.bury(record, error)
+        event = await self._dead.decoded(record, Message)
+        if event is None:
             return True
         holding = await self._holdings.get(record.partition)
         if holding is None:

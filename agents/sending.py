@@ -7,31 +7,27 @@ as unknown, and never work that nobody knows of.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.heartbeat import Heartbeat
-from agents.holdings import Holding, Holdings
+from agents.holdings import Holdings
+from agents.inhand import InHand, Records
+from agents.waiting import Waiting
 from pipeline import failpoints
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
 from pipeline.clock import Clock
 from pipeline.deliver.admit import Send, Skip, Suppress, Verdict, admit
-from pipeline.deliver.ledger import Told
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.vault import Unreadable, Vault
-from schemas import codec, topics
-from schemas.base import Channel, Message
-from schemas.codec import Record, Undecodable
+from schemas import topics
+from schemas.base import Channel
+from schemas.codec import Record
 from schemas.delivery import (
-    DeliveriesEnded,
     DeliveriesIntended,
     DeliveryAttempted,
     DeliveryBatch,
-    DeliveryWake,
     Outcome,
     Result,
 )
@@ -40,7 +36,6 @@ from schemas.subscriber import Stopped
 
 log = logging.getLogger("tocsin.deliver")
 
-LOST_AFTER = timedelta(minutes=10)
 WINDOWS_AT_ONCE = {Channel.EMAIL: 4, Channel.SMS: 16, Channel.X: 1}
 
 
@@ -71,55 +66,38 @@ class Post:
         self._clock = clock
         self._random = random
         self._slots = {channel: asyncio.Semaphore(n) for channel, n in WINDOWS_AT_ONCE.items()}
-        self._in_hand: set[str] = set()
+        self._records = Records(emitter, clock)
+        self.waiting = Waiting(emitter, self._records, patience, clock, random)
         self._under_way = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     async def handle(self, record: Record) -> bool:
         """Takes one batch to its durable result; False if its partition is not ours any more."""
-        try:
-            event = codec.decode(record, DeliveryBatch)
-        except Undecodable as error:
-            await self._dead.bury(record, error)
+        event = await self._dead.decoded(record, DeliveryBatch)
+        if event is None:
             return True
         holding = await self._holdings.get(record.partition)
         if holding is None:
             return False
-        work = _Batch(event.data, holding, event.extensions.get("traceparent"))
+        work = InHand(event.data, holding, event.extensions.get("traceparent"))
         verdicts = {recipient: self._verdict(work, recipient) for recipient in event.data.recipients}
         await self._intend(work, verdicts)
         sending = [recipient for recipient, verdict in verdicts.items() if isinstance(verdict, Send)]
         done = await self._send_all(work, sending)
         if done:
-            await self._secure(work)
+            await self.waiting.secure(work)
         return done
 
-    def _verdict(self, work: "_Batch", recipient: str) -> Verdict:
+    def _verdict(self, work: InHand, recipient: str) -> Verdict:
         holding, batch = work.holding, work.batch
         return admit(holding.subscribers.get(recipient), batch, holding.ledger.work(work.told, recipient))
 
-    async def _secure(self, work: "_Batch") -> None:
-        """Sees to it that whoever has no end yet is brought back by waiting work, before the batch is acknowledged.
-
-        An attempt is open here if an earlier worker recorded it and died, or lost the partition, before its effect.
-        """
-        await self.take_over(work.holding, work.told)
-        outcomes = []
-        for recipient in work.batch.recipients:
-            state = work.holding.ledger.work(work.told, recipient)
-            if state is None or state.due is None or state.terminal or state.attempt != work.batch.attempt:
-                continue
-            if not work.holding.is_awaited(work.told, recipient, state.attempt + 1):
-                result = state.result or Result.UNKNOWN
-                outcomes.append(Outcome(recipient=recipient, result=result, reason="restored", due=state.due))
-        await self._wake_later(work, outcomes)
-
-    async def _intend(self, work: "_Batch", verdicts: Mapping[str, Verdict]) -> None:
+    async def _intend(self, work: InHand, verdicts: Mapping[str, Verdict]) -> None:
         fresh = [r for r in verdicts if work.holding.ledger.work(work.told, r) is None]
         fresh = [r for r in fresh if not isinstance(verdicts[r], Skip)]
         if fresh:
-            await self._record(
+            await self._records.of(
                 work,
                 DeliveriesIntended(
                     **work.named(self._clock()),
@@ -130,26 +108,21 @@ class Post:
                 ),
                 derived("intended", work.batch.batch_id, work.batch.attempt, *fresh),
             )
-        await self._suppress(work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)})
+        await self._records.suppress(work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)})
 
-    async def _suppress(self, work: "_Batch", reasons: Mapping[str, str]) -> None:
-        if reasons:
-            outcomes = (Outcome(recipient=r, result=Result.SUPPRESSED, reason=why) for r, why in reasons.items())
-            await self._end(work, None, outcomes)
-
-    async def _send_all(self, work: "_Batch", recipients: Sequence[str]) -> bool:
+    async def _send_all(self, work: InHand, recipients: Sequence[str]) -> bool:
         sender = self._senders.get(work.batch.channel)
         if sender is None:
             outcomes = (Outcome(recipient=r, result=Result.PARKED, reason="channel_not_configured") for r in recipients)
             if recipients:
-                await self._end(work, None, outcomes)
+                await self._records.end(work, None, outcomes)
             return True
         size = sender.max_window
         windows = [recipients[start : start + size] for start in range(0, len(recipients), size)]
         results = await asyncio.gather(*(self._in_turn(work, sender, window) for window in windows))
         return all(results)
 
-    async def _in_turn(self, work: "_Batch", sender: Sender, window: Sequence[str]) -> bool:
+    async def _in_turn(self, work: InHand, sender: Sender, window: Sequence[str]) -> bool:
         async with self._slots[work.batch.channel]:
             await self._holdings.opt_outs_reached(work.holding.partition)
             await self._heartbeat.fresh()
@@ -159,7 +132,9 @@ class Post:
             verdicts = {recipient: self._verdict(work, recipient) for recipient in window}
             self._begun()
             try:
-                await self._suppress(work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)})
+                await self._records.suppress(
+                    work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)}
+                )
                 return await self._window(
                     work, sender, {r: v for r, v in verdicts.items() if isinstance(v, Send)}, turn
                 )
@@ -182,10 +157,11 @@ class Post:
         if self._under_way == 0:
             self._quiet.set()
 
-    async def _window(self, work: "_Batch", sender: Sender, admitted: Mapping[str, Send], turn: int) -> bool:
-        reached = [made for r in admitted if (made := self._recipient(work, r)) is not None]
-        missing = admitted.keys() - {recipient.subscriber for recipient in reached}
-        await self._suppress(work, dict.fromkeys(sorted(missing), "no_address"))
+    async def _window(self, work: InHand, sender: Sender, admitted: Mapping[str, Send], turn: int) -> bool:
+        made = [self._recipient(work, recipient) for recipient in admitted]
+        reached = [recipient for recipient in made if isinstance(recipient, Recipient)]
+        if unreachable := [outcome for outcome in made if isinstance(outcome, Outcome)]:
+            await self._records.end(work, None, unreachable)
         if not reached:
             return True
         batch, at = work.batch, self._clock()
@@ -197,9 +173,9 @@ class Post:
             rendering=batch.rendering.sha256,
             recipients=tuple(recipient.subscriber for recipient in reached),
         )
-        self._in_hand.add(attempted.attempt_id)
+        self.waiting.in_hand.add(attempted.attempt_id)
         try:
-            await self._record(work, attempted, attempted.attempt_id)
+            await self._records.of(work, attempted, attempted.attempt_id)
             await self._heartbeat.fresh()
             if not self._holdings.lasts(work.holding, turn):
                 return False  # as if we had died here: whoever owns the partition finds the attempt open
@@ -209,7 +185,7 @@ class Post:
             failpoints.hit("deliver.after_effect")
             await self._conclude(work, attempted, reached, sent)
         finally:
-            self._in_hand.discard(attempted.attempt_id)
+            self.waiting.in_hand.discard(attempted.attempt_id)
         failpoints.hit("deliver.after_record")
         return True
 
@@ -221,7 +197,7 @@ class Post:
         for recipient in recipients:
             if recipient.subscriber in reconcile:
                 found = await sender.reconcile(envelope, recipient)
-                if found.result is not Result.RETRYABLE:
+                if found.result is not Result.RETRYABLE or found.retry_after_s is not None:
                     known[recipient.subscriber] = found
         rest = [recipient for recipient in recipients if recipient.subscriber not in known]
         if rest:
@@ -230,7 +206,7 @@ class Post:
         return [known[recipient.subscriber] for recipient in recipients]
 
     async def _conclude(
-        self, work: "_Batch", attempted: DeliveryAttempted, recipients: Sequence[Recipient], sent: Sequence[Sent]
+        self, work: InHand, attempted: DeliveryAttempted, recipients: Sequence[Recipient], sent: Sequence[Sent]
     ) -> None:
         at, jitter, batch = self._clock(), self._random(), work.batch
         outcomes = [
@@ -247,8 +223,8 @@ class Post:
             )
             for recipient, answer in zip(recipients, sent, strict=True)
         ]
-        await self._wake_later(work, outcomes)
-        await self._end(work, attempted.attempt_id, outcomes)
+        await self.waiting.later(work, outcomes)
+        await self._records.end(work, attempted.attempt_id, outcomes)
         for recipient, answer in zip(recipients, sent, strict=True):
             if answer.opt_out:
                 await self._emitter.write(
@@ -260,124 +236,20 @@ class Post:
                     parent=work.parent,
                 )
 
-    async def _wake_later(self, work: "_Batch", outcomes: Iterable[Outcome]) -> None:
-        """Puts what is to be tried again among the waiting work."""
-        by_due: dict[datetime, list[Outcome]] = {}
-        for outcome in outcomes:
-            if outcome.due is not None:
-                by_due.setdefault(outcome.due, []).append(outcome)
-        for due, waiting in sorted(by_due.items()):
-            wake = _wake(work, due, waiting)
-            await self._emitter.write(
-                topics.DELIVERY_WAKES,
-                wake,
-                id=wake.wake_id,
-                subject=work.batch.incident,
-                partition=work.holding.partition,
-                parent=work.parent,
-            )
-            work.holding.wait(wake)
-
-    async def take_over(self, holding: Holding, told: Told | None = None) -> None:
-        """Puts every attempt (of one notice) that was left without an end on record; it is looked into after the hold.
-
-        Its batch was not acknowledged, so that it comes again and its waiting work is made then. What was left too
-        often is parked: a message at which the worker ends would otherwise come back for ever.
-        """
-        for attempt in list(holding.ledger.open_attempts()):
-            record, at = attempt.record, self._clock()
-            of = Told(record.incident, record.seq, record.channel)
-            if record.attempt_id in self._in_hand or told not in (None, of):
-                continue
-            log.warning("attempt %s of %s was left without an end: unknown", record.attempt_id, record.incident)
-            outcomes = (
-                outcome_of(
-                    Sent(Result.UNKNOWN, "worker_ended_during_attempt"),
-                    recipient,
-                    attempt=record.attempt,
-                    unknowns=holding.ledger.unknowns(of, recipient) + 1,
-                    intended_at=holding.ledger.intended_at(of) or at,
-                    at=at,
-                    patience=self._patience[record.channel],
-                    random=self._random,
-                )
-                for recipient in attempt.recipients
-            )
-            ended = DeliveriesEnded(
-                batch_id=record.batch_id,
-                notice_id=record.notice_id,
-                incident=record.incident,
-                seq=record.seq,
-                channel=record.channel,
-                at=at,
-                attempt_id=record.attempt_id,
-                attempt=record.attempt,
-                outcomes=tuple(outcomes),
-            )
-            await self._write(holding, record.incident, ended, derived("taken_over", record.attempt_id), None)
-
-    async def bring_back(self, holding: Holding) -> None:
-        """Puts the batches of waiting work whose time has come among the deliveries."""
-        for wake in holding.due(self._clock()):
-            batch = wake.batch
-            await self._emitter.write(
-                topics.deliveries(batch.channel, batch.lane),
-                batch,
-                id=derived("woken", wake.wake_id),
-                subject=batch.incident,
-                key=batch.notice_id,
-                partition=holding.partition,
-            )
-
-    async def give_up_lost(self, holding: Holding) -> None:
-        """Parks, loudly, what has waited long past its time and that no waiting work will bring back."""
-        at = self._clock()
-        for told, recipient, work in holding.lost(at - LOST_AFTER):
-            log.error("%s for %s on %s: its waiting work was lost; parked", told.incident, recipient, told.channel)
-            ended = DeliveriesEnded(
-                batch_id=derived("lost", *told),
-                notice_id=holding.ledger.notice(told, recipient),
-                incident=told.incident,
-                seq=told.seq,
-                channel=told.channel,
-                at=at,
-                attempt=work.attempt + 1,
-                outcomes=(Outcome(recipient=recipient, result=Result.PARKED, reason="waiting_work_lost"),),
-            )
-            await self._write(holding, told.incident, ended, derived("lost", *told, recipient), None)
-
-    async def _end(self, work: "_Batch", attempt: str | None, outcomes: Iterable[Outcome]) -> None:
-        ended = DeliveriesEnded(
-            **work.named(self._clock()),
-            attempt_id=attempt,
-            attempt=work.batch.attempt,
-            outcomes=tuple(outcomes),
-        )
-        named = [f"{outcome.recipient}={outcome.result}" for outcome in ended.outcomes]
-        await self._record(work, ended, derived("ended", attempt or work.batch.batch_id, work.batch.attempt, *named))
-
-    async def _record(self, work: "_Batch", record: Message, id: str) -> None:
-        await self._write(work.holding, work.batch.incident, record, id, work.parent)
-
-    async def _write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None) -> None:
-        await self._emitter.write(
-            topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition, parent=parent
-        )
-        holding.ledger.apply(record)
-
-    def _recipient(self, work: "_Batch", subscriber_id: str) -> Recipient | None:
+    def _recipient(self, work: InHand, subscriber_id: str) -> Recipient | Outcome:
+        """How to reach a subscriber, or why that cannot be."""
         holding, batch = work.holding, work.batch
         subscriber, key = holding.subscribers.get(subscriber_id), holding.keys.get(subscriber_id)
         if subscriber is None or subscriber.contact is None or key is None:
-            return None
+            return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
         try:
             contact = self._vault.unseal(subscriber_id, self._vault.unwrap(subscriber_id, key), subscriber.contact)
         except Unreadable as error:
-            log.error("the contact of %s cannot be read: %s", subscriber_id, error)
-            return None
+            log.error("the contact of %s cannot be read, their message is parked: %s", subscriber_id, error)
+            return Outcome(recipient=subscriber_id, result=Result.PARKED, reason="contact_unreadable")
         address = contact.address(batch.channel)
         if address is None:
-            return None
+            return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
         return Recipient(
             subscriber=subscriber_id,
             intent_id=intent_id(batch.incident, batch.seq, subscriber_id, batch.channel),
@@ -387,48 +259,3 @@ class Post:
             unsubscribe_url=self._unsubscribe_url(subscriber_id, batch.channel),
             first_intent_id=holding.ledger.first_intent(batch.incident, batch.channel, subscriber_id),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """A batch in hand, with where it belongs."""
-
-    batch: DeliveryBatch
-    holding: Holding
-    parent: str | None
-
-    @property
-    def told(self) -> Told:
-        return Told(self.batch.incident, self.batch.seq, self.batch.channel)
-
-    def named(self, at: datetime) -> dict[str, Any]:
-        """What every record of this batch names."""
-        batch = self.batch
-        return {
-            "batch_id": batch.batch_id,
-            "notice_id": batch.notice_id,
-            "incident": batch.incident,
-            "seq": batch.seq,
-            "channel": batch.channel,
-            "at": at,
-        }
-
-    def envelope(self, at: datetime) -> Envelope:
-        """What the sender is told about this batch."""
-        batch = self.batch
-        return Envelope(
-            incident=batch.incident,
-            notice_id=batch.notice_id,
-            attempt=batch.attempt,
-            at=at,
-            content=batch.rendering.content,
-            rendering_sha256=batch.rendering.sha256,
-            language=batch.rendering.language,
-        )
-
-
-def _wake(work: _Batch, due: datetime, waiting: Sequence[Outcome]) -> DeliveryWake:
-    batch, ids = work.batch, tuple(outcome.recipient for outcome in waiting)
-    name = derived("again", batch.notice_id, batch.channel, *ids)
-    again = batch.model_copy(update={"batch_id": name, "recipients": ids, "attempt": batch.attempt + 1})
-    return DeliveryWake(wake_id=derived("wake", name, again.attempt), due=due, reason=waiting[0].reason, batch=again)

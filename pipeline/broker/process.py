@@ -121,7 +121,7 @@ class BrokerProcess(ABC):
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
 
-    async def quiesce(self) -> None:
+    async def quiesce(self) -> None:  # noqa: B027 - most brokers need nothing here
         """Ends the taking of records before the SIGTERM, where the broker needs that."""
 
     async def stop(self) -> None:

@@ -94,7 +94,7 @@ class Process:
         self.pen = _Pen(self)
         self.providers: dict[Channel, Any] = {channel: _Provider(self, channel) for channel in Channel}
         self.dead = DeadLetters(self.pen, world.vault, "deliver")
-        self.holdings = Holdings(self._follow, lambda holding: self.post.take_over(holding))
+        self.holdings = Holdings(self._follow, lambda holding: self.post.waiting.take_over(holding))
         self.post = Post(
             self.pen, self.dead, self.holdings, cast(Heartbeat, _Beating()), world.vault,
             self.providers,
@@ -139,7 +139,7 @@ class Process:
                 return
             self.world.now = max(self.world.now, min(wakes)) + timedelta(milliseconds=1)
             for holding in self.holdings.all():
-                await self.post.bring_back(holding)
+                await self.post.waiting.bring_back(holding)
 
     async def _all_lanes(self) -> None:
         handlers = dict.fromkeys(NOTICES, self.fan_out.handle) | dict.fromkeys(DELIVERIES, self.post.handle)
