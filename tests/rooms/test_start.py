@@ -1,5 +1,8 @@
 """How a room starts, and how it refuses to."""
 
+from schemas.base import Severity
+from schemas.delivery import Result
+from schemas.incident import IncidentOpened
 from tests.system import System
 
 
@@ -15,3 +18,14 @@ async def test_a_room_refuses_topics_of_another_shape(system: System) -> None:
     assert await system.ended("decide") == 1
     assert "dead.letters" in system.log("decide")
     assert "--partitions 7" in system.log("decide")
+
+
+async def test_with_another_secret_nobody_is_written_off(system: System) -> None:
+    """A wrong secret opens no address: the messages wait for a person, they are not called suppressed."""
+    await system.subscribe("mail-1", email="a@example.com")
+    await system.stop("deliver")
+    await system.start("deliver", env={"TOCSIN_SECRET": "another secret than the one that sealed it"})
+    await system.publish("INC-1", IncidentOpened(title="Search is slow", severity=Severity.MAJOR))
+    found = await system.all_settled(1)
+    assert found.reasons == {"contact_unreadable": 1}
+    assert set(found.results.values()) == {Result.PARKED}
