@@ -40,6 +40,7 @@ SUBSCRIBERS = INCIDENTS / "subscribers.csv"
 DATA_DIR = REPOSITORY / "build" / "demo"
 SPEED = "3000"
 FINISH_S = 90.0
+SIGNED_S = 5.0
 LEFTOVERS_S = 10.0
 SHOWN_PHRASE, END_WORD = "through the night", "esolved"
 """What is shown in full: the mail before the offices close, the SMS of the end."""
@@ -108,10 +109,20 @@ async def _demo(
         await play_to_broker(settings, events, speed)
         await follow(settings, completion, FINISH_S)
         _show(completion, settings, events)
-        result = await verified(settings, vouchers(settings.data_dir))
+        result = await _verified_and_signed(settings)
         if keep_up:
             await _stay(supervisor, events[0].incident)
     return result
+
+
+async def _verified_and_signed(settings: Settings) -> Result:
+    """The log's verification, once its last entries are signed for: the checkpoint follows them within a second."""
+    began = time.monotonic()
+    while True:
+        result = await verified(settings, vouchers(settings.data_dir))
+        if (result.signed or 0) >= result.entries or result.findings or time.monotonic() - began > SIGNED_S:
+            return result
+        await asyncio.sleep(0.2)
 
 
 async def enrol(settings: Settings, csv: str) -> Roster:
