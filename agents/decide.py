@@ -23,19 +23,23 @@ from agents.lanes import serve
 from pipeline import clock, failpoints
 from pipeline import policy as policies
 from pipeline.broker import connect
-from pipeline.decide.incident import decide, evolve, notices_of
+from pipeline.decide.incident import decide, drafts_of, evolve, moment, notices_of
 from pipeline.decide.state import IncidentState
+from pipeline.decide.surroundings import Neighbourhood
 from pipeline.errors import PolicyError
+from pipeline.operators import OPERATOR, SIGNATURE, Registry
 from pipeline.policy import Policy
 from pipeline.settings import Settings
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Message
+from schemas.census import Census
 from schemas.codec import Event, Outgoing, Record, Undecodable
 from schemas.ids import derived
 from schemas.journal import JournaledInput, JournalEntry, VirtualClock
 from schemas.notice import Notice
 from schemas.policy import PolicyPublished
+from schemas.rendering import Rendering
 
 ROOM = "decide"
 
@@ -77,6 +81,8 @@ class Decide:
         self._desks: dict[int, Desk] = {}
         self._policies: dict[str, PolicyPublished] = {}
         self._current: str | None = None
+        self._neighbourhood = Neighbourhood()
+        self._registry = Registry(self._vault)
         self._policy_known = asyncio.Event()
         self._started = asyncio.Event()
         self._announced = False
@@ -103,11 +109,16 @@ class Decide:
             self._clockwork = Clockwork(self._emitter, clock.now)
             self._journal = Follower(self._settings, [topics.INCIDENT_JOURNAL], self._journaled)
             self._policy_topic = Follower(self._settings, [topics.POLICIES], self._policy_published)
+            self._around = Follower(self._settings, [topics.INCIDENT_JOURNAL, topics.CENSUS], self._seen_around)
+            self._operators = Follower(self._settings, [topics.OPERATORS], self._registry.apply)
             await self._journal.start()
-            await self._policy_topic.start()
-            await self._policy_topic.assign(range(self._settings.partitions))
+            every = range(self._settings.partitions)
             # an entry is emitted again, and an input decided on, under the policy that is in force, not the first read
-            await asyncio.gather(*(self._policy_topic.caught_up(p) for p in range(self._settings.partitions)))
+            await asyncio.gather(
+                _read_all(self._policy_topic, every),
+                _read_all(self._around, every),
+                _read_all(self._operators, range(1)),
+            )
             self._started.set()
             self._background.run(self._clockwork.run(self._awaited))
         except Exception as error:
@@ -138,6 +149,16 @@ class Decide:
         self._policies[published.hash] = published
         self._current = published.hash
         self._policy_known.set()
+
+    def _seen_around(self, record: Record) -> None:
+        try:
+            data = codec.decode(record, Message).data
+        except Undecodable:
+            return  # whoever owns the partition has said so
+        if isinstance(data, JournalEntry):
+            self._neighbourhood.apply(data)
+        elif isinstance(data, Census):
+            self._neighbourhood.count(record.partition, data)
 
     async def _policy(self) -> Policy:
         """The policy in force. Without any, nothing is decided."""
@@ -192,7 +213,8 @@ class Decide:
         if desk.last is not None and (desk.last[1].incident, desk.last[1].seq) == (incident, seq):
             before, entry, parent = desk.last
             if (published := self._policies.get(entry.policy)) is not None:
-                await self._emit(notices_of(before, entry, policies.compile(published)), entry, parent)
+                policy = policies.compile(published)
+                await self._emit(notices_of(before, entry, policy), drafts_of(before, entry, policy), entry, parent)
             else:
                 log.error("the notices of %s/%d are not emitted again: policy %s cannot be used (any more)",
                           entry.incident, entry.seq, entry.policy)  # fmt: skip
@@ -206,7 +228,7 @@ class Decide:
     async def _handle(self, record: Record) -> bool:
         try:
             event = codec.decode_input(record)
-            given = _journaled_input(event, record, self._settings.sandbox)
+            given = await self._signed(event, _journaled_input(event, record, self._settings.sandbox))
         except Undecodable as error:
             await self._dead.bury(record, error)
             return True
@@ -234,7 +256,7 @@ class Decide:
                 await self._emit_again(desk, incident, seq)
                 return True
             try:
-                decided = decide(before, given, policy)
+                decided = decide(before, self._surrounded(before, given, policy), policy)
             except Exception as error:
                 log.exception("an input of %s cannot be decided on", incident)
                 await self._dead.bury(record, Undecodable("undecidable", f"{type(error).__name__}: {error}"))
@@ -256,13 +278,32 @@ class Decide:
                 await self._journal.caught_up(desk.partition)
                 if desk.state(incident).entry_of(given.source, given.id) is None:
                     continue
-            await self._emit(decided.notices, decided.entry, parent)
+            await self._emit(decided.notices, decided.drafts, decided.entry, parent)
             return True
         return False
 
-    async def _emit(self, notices: tuple[Notice, ...], entry: JournalEntry, parent: str | None) -> None:
+    async def _signed(self, event: Event[Message], given: JournaledInput) -> JournaledInput:
+        """The input with the key and the roles of whoever says that they signed it; whether they did is decided later.
+
+        Operators are read up to this moment: whoever was taken away just now orders nothing any more.
+        """
+        name, signature = event.extensions.get(OPERATOR), event.extensions.get(SIGNATURE)
+        if not name or not signature:
+            return given
+        await self._operators.caught_up(0)
+        return given.model_copy(update={"signed": self._registry.signature(name, signature)})
+
+    def _surrounded(self, state: IncidentState, given: JournaledInput, policy: Policy) -> JournaledInput:
+        components = given.data.get("components", ())
+        around = self._neighbourhood.around(state, components, moment(state, given), policy.hash)
+        return given.model_copy(update={"surroundings": around})
+
+    async def _emit(
+        self, notices: tuple[Notice, ...], drafts: tuple[Rendering, ...], entry: JournalEntry, parent: str | None
+    ) -> None:
         """Each rendering once, and the notices, one copy to every partition."""
-        renderings = {r.sha256: r for notice in notices for r in notice.renderings}.values()
+        made = [*(r for notice in notices for r in notice.renderings), *drafts]
+        renderings = {r.sha256: r for r in made}.values()
         write = self._emitter.write
         await asyncio.gather(
             *(
@@ -283,6 +324,12 @@ class Decide:
                 for partition in range(self._settings.partitions)
             ),
         )
+
+
+async def _read_all(follower: Follower, partitions: Iterable[int]) -> None:
+    await follower.start()
+    await follower.assign(partitions)
+    await asyncio.gather(*(follower.caught_up(partition) for partition in partitions))
 
 
 def _journaled_input(event: Event[Message], record: Record, sandbox: bool) -> JournaledInput:

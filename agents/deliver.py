@@ -9,6 +9,7 @@ from typing import Any
 import faust
 
 from agents.app import Background, die, make_app, ready
+from agents.counting import Counting
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.fanning import FanOut
@@ -30,6 +31,7 @@ from schemas.codec import Record
 
 ROOM = "deliver"
 WAKE_EVERY_S = 0.2
+COUNT_EVERY_S = 0.2
 SWEEP_EVERY_S = 60.0
 
 log = logging.getLogger("tocsin.deliver")
@@ -86,12 +88,17 @@ class Deliver:
             self._emitter = Emitter(await connect.producer(self._settings), ROOM)
             dead = DeadLetters(self._emitter, self._vault, ROOM)
             self._holdings = Holdings(self._follower, self._take_over)
-            self._fan_out = FanOut(self._emitter, dead, self._holdings)
+            self._fan_out = FanOut(self._emitter, dead, self._holdings, clock.now)
+            self._counting = Counting(self._emitter, self._holdings, clock.now)
+            self._policies = Follower(self._settings, [topics.POLICIES], self._counting.published)
             self._receiving = Receiving(self._emitter, dead, self._holdings, clock.now)
             self._post = self._make_post(dead)
             await self._holdings.start()
+            await self._policies.start()
+            await self._policies.assign(range(self._settings.partitions))
             self._started.set()
             self._background.run(self._wake())
+            self._background.run(self._count())
         except Exception as error:
             die(error)
 
@@ -163,6 +170,13 @@ class Deliver:
                 swept = now
                 for holding in self._holdings.all():
                     await self._post.waiting.give_up_lost(holding)
+
+    async def _count(self) -> None:
+        """Tells how many there are in each audience, under the policy in force: not under each that ever was."""
+        await asyncio.gather(*(self._policies.caught_up(p) for p in range(self._settings.partitions)))
+        while True:
+            await self._counting.tell()
+            await asyncio.sleep(COUNT_EVERY_S)
 
 
 def build(settings: Settings) -> faust.App:

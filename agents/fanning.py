@@ -1,21 +1,29 @@
 """Fan-out: a notice's copy in one partition becomes batches for the subscribers of that partition."""
 
+from collections.abc import Mapping
+
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
-from agents.holdings import Holdings
+from agents.holdings import Holding, Holdings
+from pipeline.clock import Clock
 from pipeline.deliver import fanout
+from pipeline.deliver.fanout import Channels
+from pipeline.deliver.past import got, owed
 from schemas import topics
 from schemas.codec import Record
+from schemas.delivery import NoticeSuperseded
+from schemas.ids import derived
 from schemas.notice import Notice
 
 
 class FanOut:
     """The fan-out side of the deliver room."""
 
-    def __init__(self, emitter: Emitter, dead: DeadLetters, holdings: Holdings) -> None:
+    def __init__(self, emitter: Emitter, dead: DeadLetters, holdings: Holdings, clock: Clock) -> None:
         self._emitter = emitter
         self._dead = dead
         self._holdings = holdings
+        self._clock = clock
 
     async def handle(self, record: Record) -> bool:
         """Writes the notice's batches for this partition; False if it is not ours any more."""
@@ -26,9 +34,9 @@ class FanOut:
         if holding is None:
             return False
         await self._holdings.opt_outs_reached(record.partition)
-        notice = event.data
-        heard = holding.ledger.heard(notice.incident)
-        for batch in fanout.batches(notice, record.partition, holding.subscribers.values(), heard):
+        notice, parent = event.data, event.extensions.get("traceparent")
+        heard = await self._heard(notice, holding, parent)
+        for batch in fanout.batches(notice, record.partition, holding.subscribers, heard):
             await self._emitter.write(
                 topics.deliveries(batch.channel, batch.lane),
                 batch,
@@ -36,6 +44,39 @@ class FanOut:
                 subject=batch.incident,
                 key=batch.notice_id,
                 partition=record.partition,
-                parent=event.extensions.get("traceparent"),
+                parent=parent,
             )
         return True
+
+    async def _heard(self, notice: Notice, holding: Holding, parent: str | None) -> Mapping[str, Channels]:
+        """Who is to get this notice because of what they heard before; what it makes old is put on record first.
+
+        First, since whoever is about to be told the old one between the two would not be among those found here.
+        """
+        if notice.corrects is not None:
+            await self._supersede(notice, holding, notice.corrects, parent)
+            return got(holding.ledger, notice.incident, notice.corrects, notice.audience)
+        if notice.closing:
+            await self._supersede(notice, holding, notice.seq - 1, parent)
+            return owed(holding.ledger, notice.incident, notice.audience)
+        return {}
+
+    async def _supersede(self, notice: Notice, holding: Holding, seq: int, parent: str | None) -> None:
+        record = NoticeSuperseded(
+            incident=notice.incident,
+            seq=seq,
+            audience=notice.audience,
+            and_earlier=notice.corrects is None,
+            by_notice=notice.notice_id,
+            by_seq=notice.seq,
+            at=self._clock(),
+        )
+        await self._emitter.write(
+            topics.DELIVERY_RECORDS_TOPIC,
+            record,
+            id=derived("superseded", notice.notice_id, holding.partition),
+            subject=notice.incident,
+            partition=holding.partition,
+            parent=parent,
+        )
+        holding.ledger.apply(record)

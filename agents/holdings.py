@@ -6,18 +6,20 @@ earlier worker left without an end has been put on record as unknown.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from agents.app import die
 from pipeline import subscribers
-from pipeline.deliver.ledger import Ledger, Told, Work
+from pipeline.deliver.census import Tally
+from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.work import Told, Work
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
-from schemas.delivery import DeliveryWake
+from schemas.delivery import DeliveryBatch, DeliveryWake
 from schemas.subscriber import SUBSCRIBER_EVENTS, Subscriber, SubscriberKey
 
 log = logging.getLogger("tocsin.deliver")
@@ -34,6 +36,8 @@ class Holding:
     ledger: Ledger = field(default_factory=Ledger)
     wakes: dict[str, DeliveryWake] = field(default_factory=dict)
     awaited: set[tuple[Told, str, int]] = field(default_factory=set)
+    tally: Tally | None = None
+    """How many belong to each audience, once somebody has begun to count (`agents.counting`)."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
     def apply(self, record: Record) -> None:
@@ -67,13 +71,17 @@ class Holding:
         for channel, token in after.address_tokens.items():
             self.by_address.setdefault((channel, token), set()).add(subscriber)
         self.subscribers[subscriber] = after
+        if self.tally is not None:
+            self.tally.change(before, after)
 
     def wait(self, wake: DeliveryWake) -> None:
         """Takes a piece of waiting work in."""
         self.wakes[wake.wake_id] = wake
-        batch = wake.batch
-        told = Told(batch.incident, batch.seq, batch.channel)
-        self.awaited.update((told, recipient, batch.attempt) for recipient in batch.recipients)
+        self.awaited.update(_turns(wake.batch))
+
+    def arrived(self, batch: DeliveryBatch) -> None:
+        """This batch has come to its durable result: nobody waits for it any more."""
+        self.awaited.difference_update(_turns(batch))
 
     def is_awaited(self, told: Told, recipient: str, attempt: int) -> bool:
         """Whether some waiting work brings this attempt."""
@@ -84,6 +92,8 @@ class Holding:
         found = [wake for wake in self.wakes.values() if wake.due <= at]
         for wake in found:
             del self.wakes[wake.wake_id]
+            if not self._still_waits(wake):
+                self.arrived(wake.batch)
         return [wake for wake in found if self._still_waits(wake)]
 
     def lost(self, before: datetime) -> list[tuple[Told, str, Work]]:
@@ -99,6 +109,11 @@ class Holding:
         told = Told(batch.incident, batch.seq, batch.channel)
         works = (self.ledger.work(told, recipient) for recipient in batch.recipients)
         return any(w is None or (not w.terminal and w.attempt < batch.attempt) for w in works)
+
+
+def _turns(batch: DeliveryBatch) -> Iterator[tuple[Told, str, int]]:
+    told = Told(batch.incident, batch.seq, batch.channel)
+    return ((told, recipient, batch.attempt) for recipient in batch.recipients)
 
 
 FOLLOWED = (

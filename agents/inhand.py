@@ -9,11 +9,13 @@ from agents.emit import Emitter
 from agents.holdings import Holding
 from pipeline.channels.base import Envelope
 from pipeline.clock import Clock
-from pipeline.deliver.ledger import Told
+from pipeline.deliver.past import shown_by
+from pipeline.deliver.work import Told
 from schemas import topics
 from schemas.base import Message
 from schemas.delivery import DeliveriesEnded, DeliveryBatch, Outcome, Result
 from schemas.ids import derived
+from schemas.rendering import content_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,23 @@ class InHand:
             "at": at,
         }
 
+    def shown(self, at: datetime) -> datetime:
+        """What the incident's clock shows when ours shows `at`."""
+        return shown_by(self.batch)(at)
+
+    def due(self, until: datetime) -> datetime:
+        """When ours shows what is put off until then by the incident's clock."""
+        return self.batch.clock.real_at(until) if self.batch.clock else until
+
     def envelope(self, at: datetime) -> Envelope:
         """What the sender is told about this batch."""
         batch = self.batch
         return Envelope(
             incident=batch.incident,
             notice_id=batch.notice_id,
-            attempt=batch.attempt,
+            attempt=self.holding.ledger.tries(self.told, batch.recipients[0], batch.attempt),
             at=at,
-            content=batch.rendering.content,
+            content=content_in(batch.rendering, batch.zone),
             rendering_sha256=batch.rendering.sha256,
             language=batch.rendering.language,
         )

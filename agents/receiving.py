@@ -80,7 +80,7 @@ class Receiving:
             return
         told, recipient = found
         work = holding.ledger.work(told, recipient)
-        if work is not None and work.result is Result.UNKNOWN:
+        if work is not None and work.unknowns and not work.terminal:  # put off since, perhaps, or being tried again
             ended = DeliveriesEnded(
                 batch_id=derived("receipt", report.intent_id),
                 notice_id=holding.ledger.notice(told, recipient),

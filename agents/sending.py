@@ -18,7 +18,8 @@ from agents.waiting import Waiting
 from pipeline import failpoints
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
 from pipeline.clock import Clock
-from pipeline.deliver.admit import Send, Skip, Suppress, Verdict, admit
+from pipeline.deliver.admit import Defer, Send, Skip, Suppress, Verdict, admit
+from pipeline.deliver.past import past_of
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.vault import Unreadable, Vault
 from schemas import topics
@@ -81,17 +82,29 @@ class Post:
         if holding is None:
             return False
         work = InHand(event.data, holding, event.extensions.get("traceparent"))
-        verdicts = {recipient: self._verdict(work, recipient) for recipient in event.data.recipients}
+        verdicts = self._verdicts(work, event.data.recipients)
         await self._intend(work, verdicts)
         sending = [recipient for recipient, verdict in verdicts.items() if isinstance(verdict, Send)]
         done = await self._send_all(work, sending)
         if done:
             await self.waiting.secure(work)
+            holding.arrived(work.batch)
         return done
 
-    def _verdict(self, work: InHand, recipient: str) -> Verdict:
-        holding, batch = work.holding, work.batch
-        return admit(holding.subscribers.get(recipient), batch, holding.ledger.work(work.told, recipient))
+    def _verdicts(self, work: InHand, recipients: Sequence[str]) -> dict[str, Verdict]:
+        """What becomes of each, as the folds stand at this moment."""
+        holding, batch, at = work.holding, work.batch, self._clock()
+        shown, ledger = work.shown(at), holding.ledger
+        return {
+            recipient: admit(
+                holding.subscribers.get(recipient),
+                batch,
+                ledger.work(work.told, recipient),
+                past_of(ledger, batch, recipient, at),
+                shown,
+            )
+            for recipient in recipients
+        }
 
     async def _intend(self, work: InHand, verdicts: Mapping[str, Verdict]) -> None:
         fresh = [r for r in verdicts if work.holding.ledger.work(work.told, r) is None]
@@ -104,11 +117,26 @@ class Post:
                     kind=work.batch.kind,
                     audience=work.batch.audience,
                     rendering=work.batch.rendering.sha256,
+                    zone=work.batch.zone,
+                    closing=work.batch.closing,
+                    corrects=work.batch.corrects,
                     recipients=tuple(fresh),
                 ),
                 derived("intended", work.batch.batch_id, work.batch.attempt, *fresh),
             )
+        await self._refuse(work, verdicts)
+
+    async def _refuse(self, work: InHand, verdicts: Mapping[str, Verdict]) -> None:
+        """Puts on record who is not told, and who is told later; of the latter, waiting work first."""
         await self._records.suppress(work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)})
+        put_off = [
+            Outcome(recipient=r, result=Result.DEFERRED, reason=v.reason, due=work.due(v.until))
+            for r, v in verdicts.items()
+            if isinstance(v, Defer)
+        ]
+        if put_off:
+            await self.waiting.later(work, put_off)
+            await self._records.end(work, None, put_off)
 
     async def _send_all(self, work: InHand, recipients: Sequence[str]) -> bool:
         sender = self._senders.get(work.batch.channel)
@@ -129,12 +157,10 @@ class Post:
             turn = self._holdings.turn(work.holding)
             if turn is None:
                 return False
-            verdicts = {recipient: self._verdict(work, recipient) for recipient in window}
+            verdicts = self._verdicts(work, window)
             self._begun()
             try:
-                await self._records.suppress(
-                    work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)}
-                )
+                await self._refuse(work, verdicts)
                 return await self._window(
                     work, sender, {r: v for r, v in verdicts.items() if isinstance(v, Send)}, turn
                 )
@@ -208,15 +234,14 @@ class Post:
     async def _conclude(
         self, work: InHand, attempted: DeliveryAttempted, recipients: Sequence[Recipient], sent: Sequence[Sent]
     ) -> None:
-        at, jitter, batch = self._clock(), self._random(), work.batch
+        at, jitter, batch, ledger = self._clock(), self._random(), work.batch, work.holding.ledger
         outcomes = [
             outcome_of(
                 answer,
                 recipient.subscriber,
-                attempt=batch.attempt,
-                unknowns=work.holding.ledger.unknowns(work.told, recipient.subscriber)
-                + (answer.result is Result.UNKNOWN),
-                intended_at=work.holding.ledger.intended_at(work.told) or at,
+                attempt=ledger.tries(work.told, recipient.subscriber, batch.attempt),
+                unknowns=ledger.unknowns(work.told, recipient.subscriber) + (answer.result is Result.UNKNOWN),
+                since=ledger.since(work.told, recipient.subscriber) or at,
                 at=at,
                 patience=self._patience[batch.channel],
                 random=lambda: jitter,  # one draw a window, so that it comes back as one window

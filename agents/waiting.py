@@ -9,8 +9,8 @@ from agents.holdings import Holding
 from agents.inhand import InHand, Records
 from pipeline.channels.base import Sent
 from pipeline.clock import Clock
-from pipeline.deliver.ledger import Told
 from pipeline.deliver.retry import Patience, outcome_of
+from pipeline.deliver.work import Told
 from schemas import topics
 from schemas.base import Channel
 from schemas.delivery import DeliveriesEnded, DeliveryWake, Outcome, Result
@@ -89,9 +89,9 @@ class Waiting:
                 outcome_of(
                     Sent(Result.UNKNOWN, "worker_ended_during_attempt"),
                     recipient,
-                    attempt=record.attempt,
+                    attempt=holding.ledger.tries(of, recipient, record.attempt),
                     unknowns=holding.ledger.unknowns(of, recipient) + 1,
-                    intended_at=holding.ledger.intended_at(of) or at,
+                    since=holding.ledger.since(of, recipient) or at,
                     at=at,
                     patience=self._patience[record.channel],
                     random=self._random,

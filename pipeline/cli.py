@@ -29,7 +29,7 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
-    "incident": Entry(ON_CALL, "Open, update or resolve an incident."),
+    "incident": Entry(ON_CALL, "Open, update or resolve an incident; approve, hold back, correct."),
     "status": Entry(ON_CALL, "Workers, lag, open incidents, and what is due."),
     "deadletters": Entry(ON_CALL, "Input that could not be used: list, show, replay."),
     "demo": Entry(RUN, "Play a large incident end to end on this machine, then verify the log."),
@@ -39,8 +39,11 @@ COMMANDS: dict[str, Entry] = {
     "kafka": Entry(RUN, "Apache Kafka on this machine, without Docker."),
     "play": Entry(RUN, "Play recorded incidents in compressed time."),
     "replay": Entry(LOOK_BACK, "The timeline of an incident: what came in, what was decided, what was said."),
+    "explain": Entry(LOOK_BACK, "Why someone heard of an incident, or did not: rule by rule."),
+    "backtest": Entry(LOOK_BACK, "Recorded incidents through a policy: who would have been told what, and when."),
     "audit": Entry(LOOK_BACK, "Verify, show and export the sealed log."),
     "subscribers": Entry(SET_UP, "Who is to be told: import, list, erase."),
+    "operator": Entry(SET_UP, "Who may order something: their keys and roles."),
     "policy": Entry(SET_UP, "The documents that decisions are made under: check, show, publish."),
     "schema": Entry(SET_UP, "The wire as JSON Schemas and AsyncAPI."),
 }

@@ -143,7 +143,7 @@ def plan_events(lines: Iterable[bytes], roster: Roster, vault: Vault, at: dateti
 
 
 class _Enrol(Message):
-    """Somebody as they should be; null takes an address away."""
+    """Somebody as they should be; null takes an address away, or what was known of them."""
 
     event: Literal["subscribed", "changed"]
     id: str | None = None
@@ -157,6 +157,13 @@ class _Enrol(Message):
     components: tuple[str, ...] = ()
     language: str = ""
     time_zone: str = ""
+    level: str | None = None
+    frequency: str = ""
+    office_hours_only: bool | str = False
+    roles: tuple[str, ...] | None = None
+    contract: str | None = None
+    regions: tuple[str, ...] | None = None
+    country: str | None = None
 
 
 class _Happened(Message):

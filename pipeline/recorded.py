@@ -61,12 +61,16 @@ class RecordingError(TocsinError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """One event of a recording; `id` is the same at every reading, `at` is when it was said, in UTC."""
+    """One event of a recording; `id` is the same at every reading, `at` is when it was said, in UTC.
+
+    `posted`: it is a post of a status page, and so really was told the public in these words.
+    """
 
     incident: str
     at: datetime
     event: IncidentEvent
     id: str
+    posted: bool = False
 
 
 class _Strict(BaseModel):
@@ -190,13 +194,21 @@ def of_published(incident: Published) -> list[RecordedEvent]:
         times = {"began_at": incident.created_at, "ended_at": incident.resolved_at} if believable else {}
         end = MaintenanceCompleted(**times) if maintenance else IncidentResolved(state=State.RESOLVED, **times)
         mapped.append((max(incident.resolved_at, mapped[0][0]), end))
-    return _numbered(incident.id, sorted(mapped, key=lambda pair: pair[0]))
+    return _numbered(incident.id, sorted(mapped, key=lambda pair: pair[0]), posted=True)
 
 
-def _numbered(incident: str, events: Sequence[tuple[datetime, IncidentEvent]]) -> list[RecordedEvent]:
+def _numbered(
+    incident: str, events: Sequence[tuple[datetime, IncidentEvent]], posted: bool = False
+) -> list[RecordedEvent]:
     """A third of the real incidents have posts that share a minute: only the number tells them apart."""
     return [
-        RecordedEvent(incident, at, event, derived("recorded", incident, number, rfc3339(at), event.TYPE))
+        RecordedEvent(
+            incident,
+            at,
+            event,
+            derived("recorded", incident, number, rfc3339(at), event.TYPE),
+            posted and event.summary is not None,  # an end that only the page's own times tell was no post
+        )
         for number, (at, event) in enumerate(events)
     ]
 

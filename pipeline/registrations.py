@@ -19,11 +19,18 @@ from pipeline.addresses import BadAddress
 from pipeline.errors import TocsinError
 from pipeline.subscribers import Registration
 from pipeline.vault import ContactData
-from schemas.base import Channel, Line, Message
-from schemas.subscriber import Choices, SubscriberKind
+from schemas.base import Channel, Level, Line, Message
+from schemas.subscriber import Choices, Frequency, Profile, SubscriberKind
 
-LISTS = ("audiences", "channels", "components")
-COLUMNS = ("id", "kind", "name", "email", "phone", "x_handle", *LISTS, "language", "time_zone")
+LISTS = ("audiences", "channels", "components", "roles", "regions")
+CHOSEN = ("audiences", "components", "level", "language", "time_zone", "frequency", "office_hours_only")
+KNOWN = ("roles", "contract", "regions", "country")
+"""What the operator knows of somebody; nothing that they choose."""
+COLUMNS = (
+    *("id", "kind", "name", "email", "phone", "x_handle", "audiences", "channels", "components"),
+    *("language", "time_zone", "level", "frequency", "office_hours_only"),
+    *KNOWN,
+)
 SEPARATOR = ";"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 """RFC 5646, as far as it is used: `en`, `de-CH`, `zh-Hant`."""
@@ -88,7 +95,10 @@ def registration(fields: Mapping[str, Any], before: Registration | None = None) 
         kind = SubscriberKind(fields.get("kind", default))
     except ValueError:
         raise Refused(f"kind: one of {', '.join(SubscriberKind)}") from None
-    return Registration(kind, choices, contact)
+    profile = _profile(fields, before.profile if before else Profile())
+    if not choices.audiences and profile == Profile():
+        raise Refused("audiences: name at least one, or say by roles, contract or regions who they are")
+    return Registration(kind, choices, contact, profile)
 
 
 def _contact(fields: Mapping[str, Any], before: ContactData) -> ContactData:
@@ -124,22 +134,53 @@ def _choices(fields: Mapping[str, Any], contact: ContactData, before: Choices | 
         channels = tuple(dict.fromkeys(Channel(name) for name in fields["channels"])) if "channels" in fields else None
     except (ValueError, TypeError):
         raise Refused(f"channels: one or more of {', '.join(Channel)}") from None
-    said: dict[str, Any] = {name: fields[name] for name in ("audiences", "components") if name in fields}
+    said = {name: CHECKS.get(name, _as_it_is)(fields[name]) for name in CHOSEN if name in fields}
     said |= {"channels": channels or (before.channels if before else reachable)}
-    said |= {
-        name: check(fields[name]) for name, check in (("language", _language), ("time_zone", _zone)) if name in fields
-    }
     try:
         choices = Choices.model_validate({**(before.model_dump() if before else {"audiences": ()}), **said})
     except ValidationError as error:
-        raise Refused("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()[:3])) from None
-    if not choices.audiences:
-        raise Refused("audiences: name at least one")
+        raise Refused(_reason(error)) from None
     if not choices.channels:
         raise Refused("neither email, phone nor x_handle: there is no way to reach them")
     if missing := [channel for channel in choices.channels if channel not in reachable]:
         raise Refused(f"channels: {missing[0]} is chosen, but there is no address for it")
     return choices
+
+
+def _profile(fields: Mapping[str, Any], before: Profile) -> Profile:
+    """A field that says nothing (null) takes away what was known."""
+    said = {name: fields[name] for name in KNOWN if name in fields}
+    said |= {name: () for name in ("roles", "regions") if name in said and said[name] is None}
+    if isinstance(country := said.get("country"), str):
+        said["country"] = country.upper()
+    try:
+        return Profile.model_validate({**before.model_dump(), **said})
+    except ValidationError as error:
+        raise Refused(_reason(error)) from None
+
+
+def _reason(error: ValidationError) -> str:
+    return "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()[:3])
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _one_of(column: str, names: type[Level] | type[Frequency]) -> Callable[[Any], Any]:
+    def checked(value: Any) -> Any:
+        if value is not None and value not in list(names):
+            raise Refused(f"{column}: one of {', '.join(names)}")
+        return value
+
+    return checked
+
+
+def _yes_or_no(value: Any) -> bool:
+    said = {"yes": True, "true": True, "no": False, "false": False}.get(str(value).lower())
+    if said is None:
+        raise Refused("office_hours_only: yes or no")
+    return said
 
 
 def _language(tag: str) -> str:
@@ -157,3 +198,12 @@ def _zone(name: str) -> str:
     if name not in _zones():
         raise Refused("time_zone: a name of the IANA database such as Europe/Berlin")
     return name
+
+
+CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "language": _language,
+    "time_zone": _zone,
+    "level": _one_of("level", Level),
+    "frequency": _one_of("frequency", Frequency),
+    "office_hours_only": _yes_or_no,
+}

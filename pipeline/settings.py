@@ -40,7 +40,11 @@ class Settings(BaseSettings):
         default=None, description="at least 32 characters; unset: a file of mode 0600 in the data directory"
     )
     policy_dir: Path = Field(
-        default=REPOSITORY / "deploy" / "policies" / "default", description="the documents to publish"
+        default=REPOSITORY / "deploy" / "policies" / "small-saas", description="the documents to publish"
+    )
+
+    operator: str | None = Field(
+        default=None, description="as whom `tocsin incident` signs: a name that has a key in the data directory"
     )
 
     smtp_url: SecretStr | None = Field(

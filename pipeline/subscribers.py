@@ -22,6 +22,7 @@ from schemas.subscriber import (
     Confirmed,
     Erased,
     OptOut,
+    Profile,
     Restarted,
     SealedContact,
     Stopped,
@@ -41,11 +42,12 @@ STRENGTH = ("bounced", "stopped", "unsubscribed", "complained")
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What someone who is to be told gave, in clear."""
+    """What someone who is to be told gave, in clear, and what is known of them besides."""
 
     kind: SubscriberKind
     choices: Choices
     contact: ContactData
+    profile: Profile = field(default_factory=Profile)
 
 
 def fold(subscriber_id: str, subscriber: Subscriber | None, event: Message, at: datetime) -> Subscriber | None:
@@ -122,6 +124,7 @@ def _told(subscriber: Subscriber, said: Subscribed | ChoicesChanged, at: datetim
         update={
             "kind": kind,
             "choices": said.choices,
+            "profile": said.profile or subscriber.profile,
             "contact": said.contact or subscriber.contact,
             "address_tokens": tokens,
         }
@@ -181,7 +184,7 @@ class Roster:
         subscriber, contact = self.subscribers.get(subscriber_id), self.contact(vault, subscriber_id)
         if subscriber is None or contact is None:
             return None
-        return Registration(subscriber.kind, subscriber.choices, contact)
+        return Registration(subscriber.kind, subscriber.choices, contact, subscriber.profile)
 
     def contact(self, vault: Vault, subscriber_id: str) -> ContactData | None:
         """Their contact data in clear; None once they are erased. Raises vault.Unreadable."""
@@ -215,6 +218,7 @@ def subscribed(vault: Vault, row: Registration, subscriber_id: str) -> tuple[Sub
     event = Subscribed(
         kind=row.kind,
         choices=row.choices,
+        profile=row.profile,
         contact=vault.seal(subscriber_id, key, row.contact),
         address_tokens=address_tokens(vault, row.contact),
     )
@@ -222,19 +226,20 @@ def subscribed(vault: Vault, row: Registration, subscriber_id: str) -> tuple[Sub
 
 
 def changed(vault: Vault, roster: Roster, subscriber_id: str, row: Registration) -> ChoicesChanged | None:
-    """The event that makes a known subscriber's choices and contact data those of `row`; None if they are already.
+    """The event that makes a known subscriber's choices, profile and contact data those of `row`; None if they are.
 
     The key stays the same: what was sealed before must still open. Raises KeyError for an unknown or erased id.
     """
     before, wrapped = roster.subscribers[subscriber_id], roster.keys[subscriber_id]
     same_contact = roster.contact(vault, subscriber_id) == row.contact
-    if same_contact and before.choices == row.choices:
+    if same_contact and (before.choices, before.profile) == (row.choices, row.profile):
         return None
     sealed: SealedContact | None = None
     if not same_contact:
         sealed = vault.seal(subscriber_id, vault.unwrap(subscriber_id, wrapped), row.contact)
     return ChoicesChanged(
         choices=row.choices,
+        profile=row.profile if row.profile != before.profile else None,
         contact=sealed,
         address_tokens=address_tokens(vault, row.contact) if sealed else None,
     )

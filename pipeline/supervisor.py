@@ -19,7 +19,7 @@ from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
 from pipeline.broker.locks import held
 from pipeline.broker.process import PORTS, is_free
 from pipeline.errors import BrokerError, ConfigurationError, TocsinError
-from pipeline.policy_publish import publish
+from pipeline.policy.publish import publish_or_keep
 from pipeline.processes import Say, Supervised, last_line
 from pipeline.settings import Settings
 from schemas.base import rfc3339
@@ -79,8 +79,8 @@ class Supervisor:
             self._open.callback(self.up_file.unlink, missing_ok=True)
             await self._start_broker()
             await topics.ensure(self.settings)
-            if await publish(self.settings):
-                self._say(f"policy published from {self.settings.policy_dir}")
+            if (said := await publish_or_keep(self.settings)) is not None:
+                self._say(said)
             if self._with_sandbox:
                 await self._start_sandbox()
             if self._with_web:

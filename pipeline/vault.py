@@ -2,8 +2,8 @@
 
 Contact data is sealed under a key of each subscriber's own (AES-256-GCM, the subscriber's id as associated data); that
 key is wrapped under the deployment's, so that deleting it erases the person while every record keeps its bytes.
-Addresses are found again, and links and callbacks trusted, by HMAC-SHA256. Each use has its own key, derived from the
-secret by HKDF-SHA256 (RFC 5869) under its own label.
+Addresses are found again, and links, callbacks and operators trusted, by HMAC-SHA256. Each use has its own key,
+derived from the secret by HKDF-SHA256 (RFC 5869) under its own label.
 """
 
 import base64
@@ -65,6 +65,7 @@ class Vault:
     address: bytes
     link: bytes
     callback: bytes
+    operator: bytes
     random: Random = field(default=os.urandom)
 
     @classmethod
@@ -81,6 +82,7 @@ class Vault:
             address=_derive(secret, "address"),
             link=_derive(secret, "link"),
             callback=_derive(secret, "callback"),
+            operator=_derive(secret, "operator"),
             random=random,
         )
 
@@ -148,6 +150,10 @@ class Vault:
                 return intent_id, int(partition)
             case _:
                 return None
+
+    def operator_seal(self, record: bytes) -> str:
+        """What proves that a record of an operator was written by someone who holds the deployment's secret."""
+        return _b64url(hmac.digest(self.operator, record, "sha256"))
 
 
 def secret_of(settings: Settings) -> bytes:

@@ -9,16 +9,21 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from schemas.base import Channel, Id, Instant, Lane, Message, Sha256
+from schemas.base import Channel, Id, Instant, Lane, Message, Severity, Sha256
+from schemas.census import Group
 from schemas.journal import NoticeKind
-from schemas.rendering import Rendering
+from schemas.notice import Manners, PlayedClock
+from schemas.rendering import UTC, Rendering
 
 MAX_BATCH = 500
 MAX_WINDOW = 64
 
 
 class DeliveryBatch(Message):
-    """Up to 500 recipients of one notice on one channel. `attempt` above 1 is work that a wake brought back."""
+    """Up to 500 recipients of one notice on one channel. `attempt` above 1 is work that a wake brought back.
+
+    So `attempt` counts turns: one that only put the message off counts, too, though nothing was tried in it.
+    """
 
     TYPE: ClassVar[str] = "io.tocsin.delivery.batch.v1"
     batch_id: Id
@@ -30,8 +35,15 @@ class DeliveryBatch(Message):
     channel: Channel
     lane: Lane
     closing: bool
+    urgent: bool = False
+    severity: Severity | None = None
+    corrects: int | None = None
     at: Instant
     rendering: Rendering
+    zone: str = UTC
+    manners: Manners = Manners()
+    never: tuple[Group, ...] = ()
+    clock: PlayedClock | None = None
     recipients: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_BATCH)]
     attempt: Annotated[int, Field(ge=1)] = 1
 
@@ -83,6 +95,9 @@ class DeliveriesIntended(_OfOneNotice):
     kind: NoticeKind
     audience: Id
     rendering: Sha256
+    zone: str = UTC
+    closing: bool = False
+    corrects: int | None = None
     recipients: tuple[Id, ...]
 
 
@@ -118,11 +133,28 @@ class ReceiptRecorded(Message):
     at: Instant
 
 
+class NoticeSuperseded(Message):
+    """What still waits of this audience's notice of that journal entry must not be told any more: `by_notice` does.
+
+    It was corrected or taken back; or the end is told, which supersedes `and_earlier` ones with it.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.notice_superseded.v1"
+    incident: Id
+    seq: int
+    audience: Id
+    and_earlier: bool = False
+    by_notice: Id
+    by_seq: int
+    at: Instant
+
+
 DELIVERY_RECORDS: tuple[type[Message], ...] = (
     DeliveriesIntended,
     DeliveryAttempted,
     DeliveriesEnded,
     ReceiptRecorded,
+    NoticeSuperseded,
 )
 
 

@@ -36,6 +36,17 @@ _CLOCK: dict[str, dict[str, Any]] = {
     "ce_virtualtime": {"type": "string", "format": "date-time", "description": "the sandbox's clock at this record"},
     "ce_virtualspeed": {"type": "string", "description": "how many times as fast it runs, a decimal number"},
 }
+_SIGNED: dict[str, dict[str, Any]] = {
+    "ce_operator": {**_ATTRIBUTE, "description": "the name of the operator who ordered, or said, it"},
+    "ce_signature": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{86}$",
+        "description": (
+            "their ed25519 signature, base64url, over `tocsin/1 input`, a line feed, and the canonical JSON (RFC 8785) "
+            "of an object with data, id, incident, source, type; data as journaled, without what was not said"
+        ),
+    },
+}
 
 
 def files() -> dict[str, str]:
@@ -121,7 +132,7 @@ def asyncapi() -> dict[str, Any]:
         "operations": {name: operation for topic in topics.ALL for name, operation in _operations(topic)},
         "components": {
             "messages": {_key(name): _message(name, model) for name, model in codec.TYPES.items()},
-            "schemas": {"headers": _headers(_HEADERS), "inputHeaders": _headers(_HEADERS | _CLOCK)},
+            "schemas": {"headers": _headers(_HEADERS), "inputHeaders": _headers(_HEADERS | _CLOCK | _SIGNED)},
         },
     }
 

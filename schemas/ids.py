@@ -12,9 +12,9 @@ def derived(*parts: str | int) -> str:
     return digest.hexdigest()[:32]
 
 
-def notice_id(incident: str, seq: int, audience: str) -> str:
-    """The notice of one audience at one journal entry."""
-    return derived("notice", incident, seq, audience)
+def notice_id(incident: str, seq: int, audience: str, corrects: int | None = None) -> str:
+    """The notice of one audience at one journal entry; several where several earlier ones are corrected."""
+    return derived("notice", incident, seq, audience, *(() if corrects is None else (corrects,)))
 
 
 def intent_id(incident: str, seq: int, recipient: str, channel: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.base import Instant, Level, Line, Message, Severity, State, Text
+from schemas.base import Id, Instant, Level, Line, Message, Severity, State, Text
 
 NONE: Literal["none"] = "none"
 """Said of a consequence: explicitly there is none. Not the same as not having said anything."""
@@ -53,6 +53,27 @@ class Consequences(Message):
     now: Annotated[Text | None, EVERYONE] = None
     expected: Annotated[Text | None, EVERYONE] = None
     lasting: Annotated[Text | None, EVERYONE] = None
+    data_loss: Annotated[Text | None, EVERYONE] = Field(default=None, description="what was lost, or none")
+
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+"""ISO 639-1."""
+
+
+class Translation(Message):
+    """The texts of an event in another language; each is for those whom the text itself is for."""
+
+    title: Annotated[Line | None, EVERYONE] = None
+    summary: Annotated[Text | None, EVERYONE] = None
+    consequences: Annotated[Consequences | None, EVERYONE] = None
+    workaround: Annotated[Text | None, EVERYONE] = None
+    good_news: Annotated[Text | None, EVERYONE] = None
+    milestone: Annotated[Text | None, EVERYONE] = None
+    technical_detail: Annotated[Text | None, TECHNICIANS] = None
+    done: Annotated[Text | None, EVERYONE] = None
+    planned: Annotated[Text | None, READERS] = None
+    root_cause: Annotated[Text | None, READERS] = None
+    review: Annotated[Text | None, READERS] = None
 
 
 class Facts(Message):
@@ -87,6 +108,12 @@ class Facts(Message):
         default=None, description="what is planned so that it does not happen again"
     )
     root_cause: Annotated[Text | None, READERS] = None
+    translations: Annotated[dict[Language, Translation] | None, EVERYONE] = Field(
+        default=None, description="the texts in other languages; a reader whose language is missing gets the original"
+    )
+    private_to: Annotated[tuple[Id, ...] | None, INSIDERS] = Field(
+        default=None, description="a private incident: only these audiences of the policy may hear of it"
+    )
 
 
 class IncidentEvent(Facts):

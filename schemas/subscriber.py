@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.base import Channel, Id, Instant, Line, Message
+from schemas.base import Channel, Id, Instant, Level, Line, Message
 
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 Base64Url = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -27,14 +27,38 @@ class SealedContact(Message):
     ciphertext: Base64
 
 
+class Frequency(StrEnum):
+    """How often someone wants to hear of an incident."""
+
+    ALL = "all"
+    START_AND_END = "start_and_end"
+    DIGEST = "digest"
+
+
 class Choices(Message):
-    """What a subscriber chose. Channels in order of preference; no components means all of them."""
+    """What a subscriber chose. Channels in order of preference; no components means all of them.
+
+    `level`: less detail than their audience may see, if they want less. `office_hours_only`: what is not urgent waits
+    for their office to open.
+    """
 
     audiences: tuple[Id, ...]
     channels: tuple[Channel, ...]
     components: tuple[Line, ...] = ()
+    level: Level | None = None
     language: str = "en"
     time_zone: str = "UTC"
+    frequency: Frequency = Frequency.ALL
+    office_hours_only: bool = False
+
+
+class Profile(Message):
+    """What we know of a subscriber and they did not choose: by this, audiences may select them."""
+
+    roles: tuple[Id, ...] = ()
+    contract: Id | None = None
+    regions: tuple[Line, ...] = ()
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
 
 
 class Subscribed(Message):
@@ -43,6 +67,7 @@ class Subscribed(Message):
     TYPE: ClassVar[str] = "io.tocsin.subscriber.subscribed.v1"
     kind: SubscriberKind = SubscriberKind.PERSON
     choices: Choices
+    profile: Profile = Profile()
     contact: SealedContact
     address_tokens: dict[Channel, Base64Url]
 
@@ -59,6 +84,7 @@ class ChoicesChanged(Message):
 
     TYPE: ClassVar[str] = "io.tocsin.subscriber.changed.v1"
     choices: Choices
+    profile: Profile | None = None
     contact: SealedContact | None = None
     address_tokens: dict[Channel, Base64Url] | None = None
 
@@ -137,6 +163,7 @@ class Subscriber(Message):
     id: Id
     kind: SubscriberKind
     choices: Choices
+    profile: Profile = Profile()
     contact: SealedContact | None = None
     address_tokens: dict[Channel, Base64Url] = Field(default_factory=dict)
     opted_out: dict[Channel, OptOut] = Field(default_factory=dict)

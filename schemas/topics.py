@@ -5,12 +5,14 @@ from typing import Literal
 
 from schemas.audit import AuditEntry, TurnTaken
 from schemas.base import Channel, Lane, Message
+from schemas.census import Census
 from schemas.command import COMMANDS
 from schemas.deadletter import DeadLetter
 from schemas.delivery import DELIVERY_RECORDS, DeliveryBatch, DeliveryWake
 from schemas.incident import EVENTS
 from schemas.journal import JournalEntry
 from schemas.notice import Notice
+from schemas.operator import Operator
 from schemas.policy import PolicyPublished
 from schemas.receipt import RECEIPTS
 from schemas.rendering import Rendering
@@ -76,6 +78,17 @@ SUBSCRIBERS = Topic(
     "subscribers", (Subscriber,), "subscriber id", FOR_EVER_MS,
     "The current state of each subscriber.", ("deliver",), ("operators",), cleanup="compact",
 )  # fmt: skip
+CENSUS = Topic(
+    "subscribers.census", (Census,), "the subscribers' partition", FOR_EVER_MS,
+    "How many there are in each audience of each partition, and what they chose.", ("deliver",), ("decide",),
+    cleanup="compact",
+)  # fmt: skip
+OPERATORS = Topic(
+    "operators", (Operator,), "operator's name", FOR_EVER_MS,
+    "Who may order something, with their public key and roles; a tombstone takes them away.",
+    ("operators",), ("decide", "operators"), partitions=1,
+    # Not compacted: the fold must have seen what was once in force, to know it when someone writes it once more.
+)  # fmt: skip
 SUBSCRIBER_KEYS = Topic(
     "subscriber.keys", (SubscriberKey,), "subscriber id", FOR_EVER_MS,
     "Each subscriber's own key, wrapped; its tombstone is the erasure.", ("operators",), ("deliver",),
@@ -95,7 +108,7 @@ PROVIDER_RECEIPTS = Topic(
 )  # fmt: skip
 POLICIES = Topic(
     "policies", (PolicyPublished,), "document set", FOR_EVER_MS,
-    "What is decided under, by hash; every version is kept.", ("operators",), ("decide",),
+    "What is decided under, by hash; every version is kept.", ("operators",), ("decide", "deliver"),
 )  # fmt: skip
 AUDIT_TURN = Topic(
     "audit.turn", (TurnTaken,), "one partition", 30 * DAY_MS,
@@ -136,12 +149,14 @@ ALL: tuple[Topic, ...] = (
     *(notices(lane) for lane in Lane),
     SUBSCRIBER_EVENTS_TOPIC,
     SUBSCRIBERS,
+    CENSUS,
     SUBSCRIBER_KEYS,
     *(deliveries(channel, lane) for channel in Channel for lane in Lane),
     DELIVERY_WAKES,
     DELIVERY_RECORDS_TOPIC,
     PROVIDER_RECEIPTS,
     POLICIES,
+    OPERATORS,
     AUDIT_TURN,
     AUDIT_LOG,
     DEAD_LETTERS,

@@ -10,13 +10,21 @@ from pydantic import ValidationError
 from schemas.audit import AuditEntry
 from schemas.base import Channel, Message
 from schemas.codec import TYPES
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Outcome, ReceiptRecorded
+from schemas.delivery import (
+    DeliveriesEnded,
+    DeliveriesIntended,
+    DeliveryAttempted,
+    NoticeSuperseded,
+    Outcome,
+    ReceiptRecorded,
+)
 from schemas.ids import intent_id
 from schemas.journal import JournalEntry
 from schemas.topics import SUBSCRIBER_EVENTS_TOPIC
 
 M = TypeVar("M", bound=Message)
 Delivery = DeliveriesIntended | DeliveryAttempted | DeliveriesEnded
+Record = Delivery | NoticeSuperseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,8 @@ class History:
     """Everything sealed about one incident.
 
     `entries`: the sealed entries themselves, in the log's order; `by_hash`: those of them that hold no more than a
-    hash, because they were too large.
+    hash, because they were too large. `records`: what deliver wrote, in that order; `superseded`: which notices are
+    not told any more where they still wait.
     """
 
     incident: str
@@ -60,6 +69,8 @@ class History:
     journal: dict[int, JournalEntry] = field(default_factory=dict)
     fates: dict[tuple[int, Channel], dict[str, Fate]] = field(default_factory=dict)
     receipts: dict[tuple[int, Channel], dict[str, ReceiptRecorded]] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    superseded: list[NoticeSuperseded] = field(default_factory=list)
 
 
 def concerns(incident: str) -> Callable[[AuditEntry], bool]:
@@ -86,6 +97,7 @@ def history(entries: Iterable[AuditEntry], incident: str) -> History:
         if (record := _parsed(entry, JournalEntry)) is not None:
             found.journal.setdefault(record.seq, record)
         elif (delivery := _delivery(entry)) is not None:
+            found.records.append(delivery)
             _deliver(found, delivery)
         else:
             found.by_hash.append(entry)
@@ -93,7 +105,10 @@ def history(entries: Iterable[AuditEntry], incident: str) -> History:
     return found
 
 
-def _deliver(found: History, record: Delivery) -> None:
+def _deliver(found: History, record: Record) -> None:
+    if isinstance(record, NoticeSuperseded):
+        found.superseded.append(record)
+        return
     fates = found.fates.setdefault((record.seq, record.channel), {})
     if isinstance(record, DeliveriesEnded):
         for outcome in record.outcomes:
@@ -118,8 +133,11 @@ def _file_receipts(found: History, receipts: Iterable[tuple[AuditEntry, ReceiptR
     found.entries.sort(key=lambda entry: entry.index)
 
 
-def _delivery(entry: AuditEntry) -> Delivery | None:
-    return _parsed(entry, DeliveriesIntended) or _parsed(entry, DeliveryAttempted) or _parsed(entry, DeliveriesEnded)
+def _delivery(entry: AuditEntry) -> Record | None:
+    for model in (DeliveriesIntended, DeliveryAttempted, DeliveriesEnded, NoticeSuperseded):
+        if (record := _parsed(entry, model)) is not None:
+            return record
+    return None
 
 
 def _parsed(entry: AuditEntry, model: type[M]) -> M | None:

@@ -7,39 +7,15 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from pipeline.audit.history import Fate, History, history
+from pipeline.audit.sentences import Sort, clock, sentences, words
 from schemas.audit import AuditEntry
 from schemas.base import Channel, rfc3339
-from schemas.command import Wake
-from schemas.delivery import ReceiptRecorded, Result
-from schemas.journal import (
-    AudienceSilent,
-    Decision,
-    FieldWithheld,
-    InputIgnored,
-    JournalEntry,
-    NoticeDecided,
-    PromiseBroken,
-    PromiseKept,
-    PromiseMade,
-    WakeScheduled,
-)
-
-
-class Sort(StrEnum):
-    """What a line is about."""
-
-    CAME_IN = "in"
-    DECIDED = "decided"
-    SILENT = "silent"
-    SAID = "said"
-    NOT_SAID = "not said"
-    WAITING = "waiting"
-    RECEIPT = "receipt"
-    BROKEN = "broken"
+from schemas.command import OPERATOR_COMMANDS, Wake
+from schemas.delivery import NoticeSuperseded, ReceiptRecorded, Result
+from schemas.journal import InputIgnored, JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +42,7 @@ def timeline_of(found: History) -> list[Line]:
     for seq, entry in sorted(found.journal.items()):
         lines += _decided(entry, title)
         title = entry.input.data.get("title", title)
+        lines += _superseded(entry, found.superseded)
         for channel in Channel:
             lines += _delivered(entry, channel, found.fates.get((seq, channel), {}))
             lines += _received(entry, channel, found.receipts.get((seq, channel), {}).values())
@@ -84,24 +61,22 @@ def _decided(entry: JournalEntry, title: str | None) -> Iterator[Line]:
     at, decisions = entry.input.appended_at, list(entry.decisions)
     ignored = [decision.reason for decision in decisions if isinstance(decision, InputIgnored)]
     if ignored and entry.input.type == Wake.TYPE:
-        yield _line(entry, at, Sort.CAME_IN, f"{_input(entry, title)}; nothing follows: {words(ignored[0])}")
+        yield _line(entry, at, Sort.CAME_IN, f"{input_of(entry, title)}; nothing follows: {words(ignored[0])}")
         return
-    yield _line(entry, at, Sort.CAME_IN, _input(entry, title))
-    promised = {decision.due for decision in decisions if isinstance(decision, PromiseMade)}
-    said: set[str] = set()
-    for decision in decisions:
-        if isinstance(decision, WakeScheduled) and decision.due in promised:
-            continue  # that the clock watches over a promise goes without saying
-        sort, text = _decision(decision, decisions)
-        if text not in said:
-            said.add(text)
-            yield _line(entry, at, sort, text)
+    yield _line(entry, at, Sort.CAME_IN, input_of(entry, title))
+    for sort, text in sentences(decisions):
+        yield _line(entry, at, sort, text)
 
 
-def _input(entry: JournalEntry, title: str | None) -> str:
+def input_of(entry: JournalEntry, title: str | None) -> str:
+    """What came in, in words; a title that was said before is not said again."""
     given, data = entry.input, entry.input.data
     if given.type == Wake.TYPE:
-        return f"the clock: {words(data['reason'])}, {_clock(data['due'])}"
+        return f"the clock: {words(data['reason'])}, {clock(data['due'])}"
+    who = given.signed.operator if given.signed else given.source
+    if (order := _ORDERS.get(given.type)) is not None:
+        because = f": {data['because']}" if data.get("because") else ""
+        return f"{who} orders: {order}{_about(data)}{because}"
     name = given.type.removeprefix("io.tocsin.").rsplit(".", 1)[0]
     what = words(name.replace(".", " "))
     if data.get("title") not in (None, title):
@@ -110,40 +85,28 @@ def _input(entry: JournalEntry, title: str | None) -> str:
     if facts:
         what += f" ({', '.join(facts)})"
     told = data.get("milestone") or data.get("summary")
-    return f"{what}, from {given.source}" + (f". {told}" if told else "")
+    return f"{what}, from {who}" + (f". {told}" if told else "")
 
 
-def _decision(decision: Decision, among: list[Decision]) -> tuple[Sort, str]:
-    """The decision in words; those that say the same of several audiences say it once."""
-    match decision:
-        case NoticeDecided():
-            same = [d for d in among if isinstance(d, NoticeDecided) and (d.kind, d.reason) == _why(decision)]
-            by = {channels: [d.audience for d in same if _channels(d) == channels] for channels in map(_channels, same)}
-            whom = "; ".join(f"{', '.join(audiences)} by {channels}" for channels, audiences in by.items())
-            return Sort.DECIDED, f"tell {whom} ({words(decision.kind)}): {words(decision.reason)}"
-        case AudienceSilent():
-            silent = [d.audience for d in among if isinstance(d, AudienceSilent) and d.reason == decision.reason]
-            return Sort.SILENT, f"do not tell {', '.join(silent)}: {words(decision.reason)}"
-        case InputIgnored():
-            return Sort.SILENT, f"nothing follows: {words(decision.reason)}"
-        case FieldWithheld():
-            return Sort.SILENT, f"do not tell `{decision.field}`: {words(decision.reason)}"
-        case PromiseMade():
-            return Sort.DECIDED, f"the next update is promised for {_clock(rfc3339(decision.due))}"
-        case PromiseKept():
-            return Sort.DECIDED, f"the update promised for {_clock(rfc3339(decision.due))} is given"
-        case PromiseBroken():
-            return Sort.BROKEN, f"the update promised for {_clock(rfc3339(decision.due))} was not given in time"
-        case WakeScheduled():
-            return Sort.DECIDED, f"the clock is to call at {_clock(rfc3339(decision.due))}: {words(decision.reason)}"
+_ORDERS = {model.TYPE: words(model.TYPE.split(".")[-2]) for model in OPERATOR_COMMANDS}
 
 
-def _why(decision: NoticeDecided) -> tuple[str, str]:
-    return decision.kind, decision.reason
+def _about(data: Mapping[str, Any]) -> str:
+    """What an order is about: a draft, the notices of an entry, audiences."""
+    if draft := data.get("draft"):
+        return f" draft {draft}"
+    if seq := data.get("seq"):
+        return f" what #{seq} said"
+    return f" {', '.join(data['audiences'])}" if data.get("audiences") else ""
 
 
-def _channels(decision: NoticeDecided) -> str:
-    return " and ".join(decision.renderings) or "no channel"
+def _superseded(entry: JournalEntry, among: Iterable[NoticeSuperseded]) -> Iterator[Line]:
+    """What its notices make old: each partition says so for itself, which is one thing to a reader."""
+    old = sorted({(one.audience, one.seq, one.and_earlier) for one in among if one.by_seq == entry.seq})
+    for audience, seq, and_earlier in old:
+        which = f"what #{seq} and earlier ones" if and_earlier else f"what #{seq}"
+        text = f"{which} said to {audience} is told no more where it still waits"
+        yield _line(entry, entry.input.appended_at, Sort.NOT_SAID, text)
 
 
 Ending = tuple[Result | None, str]
@@ -153,7 +116,7 @@ Ending = tuple[Result | None, str]
 def _delivered(entry: JournalEntry, channel: Channel, fates: Mapping[str, Fate]) -> Iterator[Line]:
     groups: dict[Ending, list[Fate]] = {}
     for fate in fates.values():
-        groups.setdefault(_ending(fate), []).append(fate)
+        groups.setdefault(ending_of(fate), []).append(fate)
     for (result, text), members in sorted(groups.items(), key=lambda item: (_ORDER[item[0][0]], item[0][1])):
         audiences = Counter(fate.audience or "nobody on record" for fate in members)
         whom = ", ".join(f"{n} {audience}" for audience, n in sorted(audiences.items()))
@@ -163,7 +126,7 @@ def _delivered(entry: JournalEntry, channel: Channel, fates: Mapping[str, Fate])
         if result is Result.ACCEPTED:
             told += f", within {_span((at - entry.input.appended_at).total_seconds())}"
         elif dues := [f.outcome.due for f in members if f.outcome and f.outcome.due]:
-            told += f", again from {_clock(rfc3339(min(dues)))}"
+            told += f", again from {clock(rfc3339(min(dues)))}"
         yield _line(entry, at, _SORTS.get(result, Sort.WAITING), told, len(members))
 
 
@@ -184,7 +147,8 @@ _CAME_TO = {
 }
 
 
-def _ending(fate: Fate) -> Ending:
+def ending_of(fate: Fate) -> Ending:
+    """How one recipient's message stands, in words."""
     outcome = fate.outcome
     if outcome is None:
         return None, "with the provider" if fate.attempts else "not yet tried"
@@ -215,12 +179,3 @@ def _span(seconds: float) -> str:
     if seconds < 10:
         return f"{max(seconds, 0.0):.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def words(reason: Any) -> str:
-    """A stable word of ours as people read it; sentences stay as they are."""
-    return str(reason).replace("_", " ")
-
-
-def _clock(instant: str) -> str:
-    return f"{instant[:10]} {instant[11:16]} UTC"

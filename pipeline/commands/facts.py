@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import typer
 from pydantic import ValidationError
 
 from pipeline.commands.moments import moment
+from pipeline.commands.translations import put, translated
 from schemas.base import Level, Severity, State, rfc3339
 from schemas.incident import (
     NONE,
+    Consequences,
+    Facts,
     For,
     ImpactChanged,
     IncidentEvent,
@@ -24,9 +27,11 @@ from schemas.incident import (
     MilestoneReached,
     MonitoringStarted,
     ReviewPublished,
+    Translation,
 )
 
 Answers = Mapping[str, Any]
+F = TypeVar("F", bound=Facts, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ FLAGS: dict[str, Flag] = {
         Flag("now", "consequences.now", "What people notice now; `none` says: nothing."),
         Flag("expected", "consequences.expected", "What is to be expected; `none` says: nothing."),
         Flag("lasting", "consequences.lasting", "What will stay, such as lost data; `none` says: nothing."),
+        Flag("data_loss", "consequences.data_loss", "What data was lost; `none` says: none."),
         Flag("workaround", "workaround", "What people can do meanwhile."),
         Flag("good_news", "good_news", "What has become better."),
         Flag("next_update", "next_update_at", "When the next update comes: in 30m, 14:30, RFC 3339.", datetime),
@@ -75,6 +81,8 @@ FLAGS: dict[str, Flag] = {
         Flag("done", "done", "What was done, short-term."),
         Flag("planned", "planned", "What is planned so that it does not happen again."),
         Flag("root_cause", "root_cause", "What it came from."),
+        Flag("translation", "translations", "Another language: `de.summary=...`, by the flag's name; repeat it.", list),
+        Flag("private_to", "private_to", "A private incident: only this audience hears of it; repeat the flag.", list),
         Flag("milestone", "milestone", "The step of the repair that is done."),
         Flag("review", "review", "The review's text."),
     )
@@ -107,16 +115,17 @@ NEXT = Question("next_update", "When is the next update", default="in 30m")
 
 
 @dataclass(frozen=True)
-class Kind:
+class Kind(Generic[F]):
     """One thing to say about an incident, and what is asked for it."""
 
-    model: type[IncidentEvent]
+    model: type[F]
     help: str
-    questions: tuple[Question, ...]
+    questions: tuple[Question, ...] = ()
     state: State | None = None
 
 
-KINDS: dict[str, Kind] = {
+AMENDED = Kind(Facts, "What is right in place of what was, or was to be, said.")
+KINDS: dict[str, Kind[IncidentEvent]] = {
     "open": Kind(
         IncidentOpened,
         "Something is wrong, and people should hear of it.",
@@ -160,13 +169,15 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def signature(kind: Kind, *before: Parameter) -> Signature:
+def signature(kind: Kind[Facts], *before: Parameter) -> Signature:
     """The options of one subcommand as typer reads them: `before`, then every fact that its event can hold."""
     flags = (flag for flag in FLAGS.values() if OWN_FLAGS.get(flag.name, kind.model) is kind.model)
     return Signature([*before, *(flag.parameter() for flag in flags)])
 
 
-def ask(kind: Kind, said: Answers, prompt: Callable[[Question, Callable[[str], Any]], Any], now: datetime) -> Answers:
+def ask(
+    kind: Kind[Facts], said: Answers, prompt: Callable[[Question, Callable[[str], Any]], Any], now: datetime
+) -> Answers:
     """`said` and the answers to the questions that it leaves open; each answer is checked when it is given.
 
     Raises typer.BadParameter for a flag that cannot be used, before the first question: no answer is given in vain.
@@ -181,7 +192,7 @@ def ask(kind: Kind, said: Answers, prompt: Callable[[Question, Callable[[str], A
     return answers
 
 
-def _answered(kind: Kind, flag: Flag, now: datetime, text: str) -> Any:
+def _answered(kind: Kind[Facts], flag: Flag, now: datetime, text: str) -> Any:
     """An answer as the flag would hold it. Raises typer.BadParameter, upon which the question is asked again."""
     text = text.strip()
     if not text:
@@ -193,7 +204,7 @@ def _answered(kind: Kind, flag: Flag, now: datetime, text: str) -> Any:
     return answer
 
 
-def _checked(kind: Kind, flag: Flag, value: Any, now: datetime) -> None:
+def _checked(kind: Kind[Facts], flag: Flag, value: Any, now: datetime) -> None:
     """Raises typer.BadParameter where the event would not take `value` for this flag, whatever else it says."""
     path = tuple(flag.field.split("."))
     usable = _value(flag, value, now)
@@ -205,18 +216,14 @@ def _checked(kind: Kind, flag: Flag, value: Any, now: datetime) -> None:
             raise typer.BadParameter("; ".join(_complaint(e["loc"], e["msg"]) for e in wrong)) from None
 
 
-def build(kind: Kind, said: Answers, now: datetime) -> IncidentEvent:
-    """The event that `said` amounts to. What is absent stays unsaid. Raises typer.BadParameter, naming the flag."""
+def build(kind: Kind[F], said: Answers, now: datetime) -> F:
+    """What `said` amounts to. What is absent stays unsaid. Raises typer.BadParameter, naming the flag."""
     data: dict[str, Any] = {"state": kind.state} if kind.state else {}
     for name, value in said.items():
         if value is None or value == []:
             continue
-        outer, dot, inner = FLAGS[name].field.partition(".")
-        if dot:
-            data.setdefault(outer, {})[inner] = _value(FLAGS[name], value, now)
-        else:
-            data[outer] = _value(FLAGS[name], value, now)
-    if not data.keys() - {"state"} and kind.model in {IncidentUpdated, MonitoringStarted, IncidentReopened}:
+        put(data, FLAGS[name].field, _value(FLAGS[name], value, now))
+    if not data.keys() - {"state"} and kind.model in {Facts, IncidentUpdated, MonitoringStarted, IncidentReopened}:
         raise typer.BadParameter("nothing is said; at least --summary is needed")
     try:
         return kind.model.model_validate(data)
@@ -227,6 +234,8 @@ def build(kind: Kind, said: Answers, now: datetime) -> IncidentEvent:
 def _value(flag: Flag, value: Any, now: datetime) -> Any:
     if flag.type is datetime:
         return _moment(flag, value, now)
+    if flag.name == "translation":
+        return translated(value, {name: other.field for name, other in FLAGS.items()})
     if flag.field.startswith("consequences.") and value.strip().lower() == NONE:
         return NONE
     return value
@@ -241,21 +250,27 @@ def _moment(flag: Flag, text: str, now: datetime) -> datetime:
 
 def _complaint(location: tuple[int | str, ...], message: str) -> str:
     field = ".".join(str(part) for part in location if isinstance(part, str))
+    if field.startswith("translations."):
+        return f"--translation: {field.removeprefix('translations.')}: {message}"
     flag = next((f"--{flag.name.replace('_', '-')}" for flag in FLAGS.values() if flag.field == field), None)
     if flag is None:  # the contact's and the crew's two halves need each other; the kind's own rule has no field
         return message.removeprefix("Value error, ")
     return f"{flag} is missing" if message == "Field required" else f"{flag}: {message}"
 
 
-def shown(event: IncidentEvent, local: Callable[[datetime], str] = rfc3339) -> Iterable[tuple[str, str, str]]:
+def shown(event: Facts | Translation, local: Callable[[datetime], str] = rfc3339) -> Iterable[tuple[str, str, str]]:
     """(what, value, who may see it) for each thing said; on opening, also for the consequences that were not."""
     for name, info in type(event).model_fields.items():
         value, audience = getattr(event, name), _audience(info.metadata)
         if name == "consequences":
-            parts = value.model_dump() if value is not None else dict.fromkeys(("now", "expected", "lasting"))
+            parts = value.model_dump() if value is not None else dict.fromkeys(Consequences.model_fields)
             for part, text in parts.items():
                 if text is not None or isinstance(event, IncidentOpened):
-                    yield part, text or "not yet known", audience
+                    yield part.replace("_", " "), text or "not yet known", audience
+        elif name == "translations":
+            for language, translation in (value or {}).items():
+                for what, text, whom in shown(translation, local):
+                    yield f"{what} ({language})", text, whom
         elif value is not None:
             yield name.removesuffix("_at").replace("_", " "), _text(value, local), audience
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from inspect import Parameter
@@ -11,16 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.clock import now as real_now
-from pipeline.commands import facts
-from pipeline.errors import NotFound
+from pipeline.commands import facts, orders, terminal
+from pipeline.commands.terminal import SOURCE
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.incident import IncidentEvent, IncidentResolved, ReviewPublished
 
-SOURCE = "/tocsin/cli"
-YES = typer.Option("--yes", "-y", help="Ask nothing, and send without confirmation.")
-
-app = typer.Typer(no_args_is_help=True, help="Open, update or resolve an incident.")
+app = typer.Typer(no_args_is_help=True, help="Open, update or resolve an incident; approve, hold back, correct.")
 
 
 def new_id(at: datetime, token: str) -> str:
@@ -32,18 +28,13 @@ def _token() -> str:
     return "".join(secrets.choice("23456789abcdefghjkmnpqrstvwxyz") for _ in range(4))
 
 
-def interactive() -> bool:
-    """Whether a person sits at the terminal."""
-    return sys.stdin.isatty()
-
-
-def speak(name: str, incident: str | None, said: facts.Answers, yes: bool) -> None:
+def speak(name: str, incident: str | None, said: facts.Answers, yes: bool, operator: str | None) -> None:
     """Asks what is missing, shows what will be said, sends it, and says what the broker accepted."""
     kind, now, settings = facts.KINDS[name], real_now(), Settings()
-    opening = name == "open"
-    if not opening:
-        incident = asyncio.run(_existing(settings, incident))
-    asked = interactive() and not yes
+    signer = terminal.author(settings, operator)
+    if name != "open":
+        incident = terminal.existing(settings, incident)
+    asked = terminal.interactive() and not yes
     if asked:
         said = facts.ask(kind, said, _prompt, now)
     event = facts.build(kind, said, now)
@@ -51,8 +42,15 @@ def speak(name: str, incident: str | None, said: facts.Answers, yes: bool) -> No
     if asked and not _confirmed(incident, event):
         typer.echo("nothing was sent")
         raise typer.Exit(1)
+    id = secrets.token_hex(16)
     outgoing = codec.encode(
-        topics.INCIDENT_EVENTS, event, id=secrets.token_hex(16), source=SOURCE, subject=incident, time=now
+        topics.INCIDENT_EVENTS,
+        event,
+        id=id,
+        source=SOURCE,
+        subject=incident,
+        time=now,
+        extensions=signer.extensions(incident, id, SOURCE, event) if signer else None,
     )
     accepted = asyncio.run(_send(settings, outgoing))
     typer.echo(f"accepted: {incident} ({accepted.topic}, partition {accepted.partition}, offset {accepted.offset})")
@@ -74,25 +72,6 @@ async def _send(settings: Settings, outgoing: codec.Outgoing) -> Any:
         return await connect.send(producer, outgoing)
 
 
-async def _existing(settings: Settings, incident: str | None) -> str:
-    """The incident that is meant: it must have been opened; without an id, the only open one.
-
-    A mistyped id would otherwise tell people of an incident that there is not. Raises NotFound, which lists the open
-    ones.
-    """
-    from pipeline.commands import overview
-
-    if incident is not None and await overview.was_announced(settings, incident):
-        return incident
-    open_ones = await overview.open_incidents(settings)
-    if incident is None and len(open_ones) == 1:
-        return open_ones[0]
-    listed = ", ".join(open_ones) or "none"
-    if incident is not None:
-        raise NotFound(f"there is no incident {incident}; open are: {listed}")
-    raise NotFound(f"which incident? open are: {listed}")
-
-
 def _prompt(question: facts.Question, check: Callable[[str], Any]) -> Any:
     """Asks until the answer is usable; Enter takes the default or leaves it unsaid."""
     hint = "" if question.default or question.required else " (Enter: not said)"
@@ -110,24 +89,12 @@ def _prompt(question: facts.Question, check: Callable[[str], Any]) -> Any:
 
 
 def _confirmed(incident: str, event: IncidentEvent) -> bool:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     what = type(event).TYPE.removeprefix("io.tocsin.").removesuffix(".v1")
-    table = Table("what", "said", "who may see it", title=f"{incident}: {what}", title_justify="left")
-    for name, value, audience in facts.shown(event, _local):
-        table.add_row(name, escape(value), audience)
-    Console().print(table)
+    terminal.show_facts(f"{incident}: {what}", event)
     return typer.confirm("Send it?", default=True)
 
 
-def _local(at: datetime) -> str:
-    here = at.astimezone()
-    return f"{at:%Y-%m-%d %H:%M} UTC" + (f" ({here:%H:%M %Z})" if here.utcoffset() else "")
-
-
-def _register(name: str, kind: facts.Kind) -> None:
+def _register(name: str, kind: facts.Kind[IncidentEvent]) -> None:
     """A subcommand with one option for each fact that its event can hold."""
     if name == "open":
         which = Parameter(
@@ -145,15 +112,17 @@ def _register(name: str, kind: facts.Kind) -> None:
                 str | None, typer.Argument(help="The incident's id.", show_default="the only open incident")
             ],
         )
-    yes = Parameter("yes", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, YES])
+    yes = Parameter("yes", Parameter.KEYWORD_ONLY, default=False, annotation=terminal.Yes)
+    operator = Parameter("operator", Parameter.KEYWORD_ONLY, default=None, annotation=terminal.As)
 
-    def command(*, incident: str | None, yes: bool, **said: Any) -> None:
-        speak(name, incident, said, yes)
+    def command(*, incident: str | None, yes: bool, operator: str | None, **said: Any) -> None:
+        speak(name, incident, said, yes, operator)
 
-    command.__signature__ = facts.signature(kind, which, yes)  # type: ignore[attr-defined]  # typer reads it there
+    command.__signature__ = facts.signature(kind, which, operator, yes)  # type: ignore[attr-defined]  # typer reads it there
     command.__annotations__ = {}
     app.command(name, help=kind.help)(command)
 
 
 for _name, _kind in facts.KINDS.items():
     _register(_name, _kind)
+app.add_typer(orders.app)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from pipeline.broker import connect
@@ -35,9 +36,14 @@ class Journal:
         return sorted(found, key=_urgency)
 
 
+def owed(state: IncidentState) -> datetime | None:
+    """The first next update that is still owed to anyone."""
+    return min((promise.due for promise in state.promises.values()), default=None)
+
+
 def _urgency(state: IncidentState) -> tuple[bool, float, str]:
-    due = state.promise.timestamp() if state.promise else float("inf")
-    return state.phase is not Phase.OPEN, due, state.incident
+    due = owed(state)
+    return state.phase is not Phase.OPEN, due.timestamp() if due else float("inf"), state.incident
 
 
 async def read_journal(settings: Settings, partitions: Iterable[int] | None = None) -> Journal:

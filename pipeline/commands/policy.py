@@ -2,25 +2,42 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from pipeline import policy
+from pipeline.commands.findings import findings
 from pipeline.decide.rehearse import rehearse
 from pipeline.errors import NotFound
-from pipeline.policy import Policy
+from pipeline.policy.described import described
+from pipeline.policy.difference import by_prefix, difference
 from pipeline.settings import Settings
-from schemas.journal import NoticeKind
+from schemas.base import rfc3339
 
-app = typer.Typer(no_args_is_help=True, help="The documents that decisions are made under: check, publish.")
+if TYPE_CHECKING:
+    from pipeline.policy.publish import Version
 
-Directory = Annotated[Path | None, typer.Argument(help="The documents; unset: TOCSIN_POLICY_DIR.", show_default=False)]
+SHORT = 12
+"""Of a hash, so many characters are shown, and are enough to name a version."""
+
+app = typer.Typer(no_args_is_help=True, help="The documents that decisions are made under: check, show, publish.")
+app.command()(findings)
+
+Directory = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A directory of documents, or the name of a policy that ships; unset: TOCSIN_POLICY_DIR.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
 def check(directory: Directory = None) -> None:
-    """Read the documents and try every template; nothing is published. Wrong ones are named with line and fix."""
+    """Read the documents and speak every kind of notice; nothing is published. Faults are named with line and fix."""
     compiled = policy.compile(policy.load(directory or Settings().policy_dir))
     spoken = rehearse(compiled)
     typer.echo(f"{compiled.name} is sound: {spoken} notices rehearsed (hash {compiled.hash})")
@@ -28,47 +45,59 @@ def check(directory: Directory = None) -> None:
 
 @app.command()
 def show(directory: Directory = None) -> None:
-    """Say in words who is told what: under the published policy, or under the one in a directory."""
-    from pipeline.policy_publish import latest  # the broker's client is not imported where it is not needed
+    """Say in words who hears what when, and by whose approval: under the policy in force, or under another."""
+    from pipeline.policy.publish import latest  # the broker's client is not imported where it is not needed
 
-    settings = Settings()
-    if directory is not None:
-        published = policy.load(directory)
-    else:
-        name = settings.policy_dir.resolve().name
-        found = asyncio.run(latest(settings, name))
-        if found is None:
-            raise NotFound(f"no policy called {name!r} was published yet; `tocsin policy publish` does it")
-        published = found
-    for line in in_words(policy.compile(published)):
+    published = policy.load(directory) if directory is not None else asyncio.run(latest(Settings()))
+    if published is None:
+        raise NotFound(
+            "no policy was published yet; `tocsin policy publish` does it, `tocsin policy show DIR` needs none"
+        )
+    for line in described(policy.compile(published)):
         typer.echo(line)
 
 
 @app.command()
 def publish() -> None:
     """Publish the policy in TOCSIN_POLICY_DIR; what is decided from then on is decided under it."""
-    from pipeline.policy_publish import publish as publish_now  # see above
+    from pipeline.policy.publish import publish as publish_now  # see above
 
     settings = Settings()
     new = asyncio.run(publish_now(settings))
     published = policy.load(settings.policy_dir)
-    typer.echo(f"{published.name} {'published' if new else 'was published already'} (hash {published.hash})")
+    typer.echo(f"{published.name} {'published' if new else 'is in force already'} (hash {published.hash})")
 
 
-def in_words(compiled: Policy) -> list[str]:
-    """The policy as lines to read."""
-    lines = [f"{compiled.name}, hash {compiled.hash}"]
-    for name, audience in compiled.audiences.items():
-        lines.append(f"{name} see what is for level {audience.level}, from severity {audience.from_severity} on:")
-        lines += [f"  by {channel}: {_kinds(kinds)}" for channel, kinds in audience.channels.items()]
-    for word, size in (("small", compiled.cadence.sizes.small), ("large", compiled.cadence.sizes.large)):
-        severities = ", ".join(size.severities)
-        lines.append(f"{word} incidents ({severities}) are told at: {_kinds(size.told_at)}")
-    lines += [f"{field} is told only with the approval of {whose}" for field, whose in compiled.approvals.items()]
-    return lines
+@app.command()
+def history(
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="What changed between two versions, each by the beginning of its hash."),
+    ] = None,
+) -> None:
+    """Every version that was ever published, and which is in force."""
+    found = asyncio.run(_versions(Settings()))
+    if diff is None:
+        Console(highlight=False).print(_table(found))
+        return
+    published = [version.published for version in found]
+    old, new = by_prefix(diff[0], published), by_prefix(diff[1], published)
+    for line in difference(old, new):
+        typer.echo(line)
 
 
-def _kinds(kinds: frozenset[NoticeKind]) -> str:
-    if kinds == frozenset(NoticeKind):
-        return "everything"
-    return ", ".join(kind.replace("_", " ") for kind in NoticeKind if kind in kinds)
+async def _versions(settings: Settings) -> list["Version"]:
+    from pipeline.policy.publish import versions  # see above
+
+    return [version async for version in versions(settings)]
+
+
+def _table(found: list["Version"]) -> Table:
+    usable = [version for version in found if version.fault is None]
+    table = Table("published", "policy", "hash", "by", "")
+    for version in found:
+        said = "in force" if usable and version is usable[-1] else ""
+        said = f"cannot be used: {version.fault.splitlines()[0]}" if version.fault else said
+        published = version.published
+        table.add_row(rfc3339(version.at), published.name, published.hash[:SHORT], version.by or "unknown", said)
+    return table

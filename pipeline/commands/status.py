@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pipeline.broker import connect, runfile
 from pipeline.clock import now as real_now
 from pipeline.commands.lag import lags
-from pipeline.commands.overview import read_journal
+from pipeline.commands.overview import owed, read_journal
 from pipeline.decide.state import IncidentState
 from pipeline.deliver.ledger import Ledger
 from pipeline.errors import BrokerError
@@ -36,7 +36,8 @@ class Worker(BaseModel):
 class Open(BaseModel):
     """An incident, or a maintenance, that is not over; `promised` is the next update that is owed.
 
-    `due_in_s`: how many seconds are left until then by the incident's own clock; below 0: so late it is.
+    `due_in_s`: how many seconds are left until then by the incident's own clock; below 0: so late it is. `held`: the
+    audiences that wait for somebody's approval or release. `ending`: until when a reported end is held back.
     """
 
     incident: str
@@ -48,6 +49,8 @@ class Open(BaseModel):
     promised: Instant | None
     due_in_s: float | None
     overdue: bool
+    held: list[str] = []
+    ending: Instant | None = None
 
 
 class Waiting(BaseModel):
@@ -144,6 +147,7 @@ def its_now(last: JournalEntry, now: datetime) -> datetime:
 
 
 def _open(state: IncidentState, now: datetime) -> Open:
+    due = owed(state)
     return Open(
         incident=state.incident,
         phase=state.phase.value,
@@ -151,9 +155,11 @@ def _open(state: IncidentState, now: datetime) -> Open:
         severity=state.known.severity,
         since=state.reported_at,
         last=state.at,
-        promised=state.promise,
-        due_in_s=None if state.promise is None else (state.promise - now).total_seconds(),
-        overdue=state.promise is not None and state.promise < now,
+        promised=due,
+        due_in_s=None if due is None else (due - now).total_seconds(),
+        overdue=due is not None and due < now,
+        held=sorted(state.drafts.keys() | state.held),
+        ending=state.ending.until if state.ending else None,
     )
 
 
@@ -223,3 +229,8 @@ def _incident_lines(incidents: Iterable[Open]) -> Iterable[str]:
             promised = f"[red]{promised}overdue by {away}[/red]" if one.overdue else f"{promised}in {away}"
         severity = one.severity or "severity unsaid"
         yield escape(f"          {one.incident}: {one.title or 'untitled'} ({one.phase}, {severity})") + promised
+        if one.held:
+            whom = escape(", ".join(one.held))
+            yield f"          [magenta]held for {whom}: somebody must approve or release it[/magenta]"
+        if one.ending is not None:
+            yield f"          reported over; told as over if it holds until {one.ending:%Y-%m-%d %H:%M} UTC"

@@ -20,7 +20,7 @@ from pipeline.subscribers import Roster
 from pipeline.vault import ContactData, Unreadable, Vault
 from schemas import topics
 from schemas.base import Channel
-from schemas.subscriber import Erased, Subscriber, SubscriberEvent, Unsubscribed
+from schemas.subscriber import Choices, Erased, Frequency, Profile, Subscriber, SubscriberEvent, Unsubscribed
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
@@ -41,7 +41,9 @@ def import_(
     """Import subscribers from a CSV file; the same file again changes nothing.
 
     Columns: name, email, phone, x_handle, audiences, channels, components, language, time_zone; lists within a field
-    are separated by `;`. Optional: id (letters and digits), kind (person, list, account).
+    are separated by `;`. Optional: id (letters and digits), kind (person, list, account); what they chose: level (of
+    detail), frequency (all, start_and_end, digest), office_hours_only (yes, no); what is known of them: roles,
+    contract, regions, country.
     """
     try:
         lines = file.read_text("utf-8-sig").splitlines(keepends=True)
@@ -91,7 +93,8 @@ def list_(
     settings = Settings()
     roster = asyncio.run(read_roster(settings))
     vault = Vault.open(settings) if reveal else None
-    table = Table("id", "kind", "audiences", "channels", "language", "time zone", "state", *_revealed_columns(reveal))
+    columns = ("id", "kind", "audiences", "channels", "language", "time zone", "chose", "known as", "state")
+    table = Table(*columns, *_revealed_columns(reveal))
     for subscriber in sorted(roster.subscribers.values(), key=lambda s: s.id):
         table.add_row(*_row(subscriber), *(_revealed(roster, vault, subscriber.id) if vault else ()))
     Console(soft_wrap=not sys.stdout.isatty()).print(table)
@@ -111,8 +114,25 @@ def _row(subscriber: Subscriber) -> tuple[str, ...]:
         " ".join(choices.channels),
         choices.language,
         choices.time_zone,
+        chosen(choices),
+        known(subscriber.profile),
         state_of(subscriber),
     )
+
+
+def chosen(choices: Choices) -> str:
+    """What they chose beside audiences, channels, language and time zone; nothing where it is as for everyone."""
+    said = [f"only {', '.join(choices.components)}"] if choices.components else []
+    said += [f"{choices.level} detail"] if choices.level else []
+    said += [choices.frequency.replace("_", " ")] if choices.frequency is not Frequency.ALL else []
+    said += ["in office hours"] if choices.office_hours_only else []
+    return ", ".join(said)
+
+
+def known(profile: Profile) -> str:
+    """What audiences may select them by."""
+    said = [*profile.roles, *([f"contract {profile.contract}"] if profile.contract else []), *profile.regions]
+    return ", ".join([*said, *([profile.country] if profile.country else [])])
 
 
 def state_of(subscriber: Subscriber) -> str:

@@ -8,11 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.audit.timeline import Line, Sort
+from pipeline.audit.sentences import Sort
+from pipeline.audit.timeline import Line
 
 STYLES = {
     Sort.CAME_IN: "bold",
     Sort.DECIDED: "",
+    Sort.HELD: "magenta",
     Sort.SILENT: "yellow",
     Sort.SAID: "green",
     Sort.NOT_SAID: "yellow",

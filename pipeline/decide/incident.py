@@ -1,61 +1,68 @@
-"""Decide, incident by incident: enrich, audience, cadence, guard, compose. Pure: no clock, no chance, no I/O.
+"""Decide, incident by incident. Pure: no clock, no chance, no I/O.
 
-`decide` makes an entry of an input; `evolve` folds an entry into the state; `notices_of` makes the notices of an
-entry once more, which is how they are emitted again after a crash.
+`decide` makes an entry of an input: enrich, audience, cadence, guard, approval, compose, as `PLANNERS` and `_concluded`
+read. `evolve` folds an entry into the state; `notices_of` makes the notices of an entry once more, which is how they
+are emitted again after a crash.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from pipeline.decide import cadence, guard
-from pipeline.decide.audience import Telling, audiences, outranking
-from pipeline.decide.compose import Occasion, compose
-from pipeline.decide.enrich import components_after, known_after, regions_after
-from pipeline.decide.state import IncidentState, Phase, Told, worse
-from pipeline.decide.turn import ENDS, Turn, turn_of
-from pipeline.decide.view import Known
+from pipeline.decide.approval import Requirement, required
+from pipeline.decide.cadence import promises
+from pipeline.decide.cadence.clock import all_due
+from pipeline.decide.drafting import content_of, held_notice, noticed, overtaken
+from pipeline.decide.folding import evolve, fold, promised, released_after, step_in, surrounded, telling_of, upstreams
+from pipeline.decide.guarding import found, together
+from pipeline.decide.notices import composed, notice_of
+from pipeline.decide.occasion import Occasion, Telling
+from pipeline.decide.occasions import draft_of, occasion_of
+from pipeline.decide.orders import ordered, signer_of
+from pipeline.decide.planning import Plan, called, happened
+from pipeline.decide.state import IncidentState
 from pipeline.policy import Policy
-from schemas import ids
 from schemas.base import Channel
 from schemas.codec import TYPES
-from schemas.command import Wake
-from schemas.incident import IncidentEvent
+from schemas.command import OperatorCommand, Wake
 from schemas.journal import (
-    AudienceSilent,
     Decision,
-    InputIgnored,
+    GuardFound,
     JournaledInput,
     JournalEntry,
     NoticeDecided,
-    PromiseBroken,
-    PromiseKept,
-    PromiseMade,
+    NoticeHeld,
+    NoticeKind,
+    WakeScheduled,
 )
 from schemas.notice import Notice
 from schemas.rendering import Rendering
 
+__all__ = ["Decided", "decide", "drafts_of", "evolve", "fold", "moment", "notices_of"]
+
+CHANGED_SINCE = "the words have changed since they were approved: by a newer policy, or a promised time has passed"
+NEXT_MOMENT = timedelta(milliseconds=1)
+"""Kafka's own precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One input, decided: what is journaled, and what is emitted once it stands there."""
+    """One input, decided: what is journaled, and what is emitted once it stands there.
+
+    `after` is the state that the entry leads to, as `evolve` has it. `drafts`: the renderings of what is held back, for
+    whoever is to approve it.
+    """
 
     entry: JournalEntry
+    after: IncidentState
     notices: tuple[Notice, ...]
+    drafts: tuple[Rendering, ...] = ()
 
     @property
     def renderings(self) -> tuple[Rendering, ...]:
-        """Every rendering of the notices, each once."""
-        return tuple({r.sha256: r for notice in self.notices for r in notice.renderings}.values())
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """An event in its place: what it means, and what is known after it."""
-
-    event: IncidentEvent
-    turn: Turn
-    known: Known
+        """Every rendering of the notices and drafts, each once."""
+        made = [r for notice in self.notices for r in notice.renderings]
+        return tuple({r.sha256: r for r in (*made, *self.drafts)}.values())
 
 
 def moment(state: IncidentState, given: JournaledInput) -> datetime:
@@ -72,166 +79,210 @@ def moment(state: IncidentState, given: JournaledInput) -> datetime:
     return max(times)
 
 
-def decide(state: IncidentState, given: JournaledInput, policy: Policy) -> Decided:
+def decide(
+    state: IncidentState, given: JournaledInput, policy: Policy, channels: Collection[Channel] | None = None
+) -> Decided:
     """The entry that follows `state`, with its notices. Raises `PolicyError` where a template of the policy fails.
 
-    An input seen before (`state.entry_of`) is the caller's to recognise: it is not journaled again.
+    An input seen before (`state.entry_of`) is the caller's to recognise: it is not journaled again. `channels`: only
+    these are composed, for a back-test that has no use for the others.
     """
-    at, seq = moment(state, given), state.seq + 1
-    if given.type == Wake.TYPE:
-        return Decided(_entry(state, given, policy, at, cadence.woken(state, Wake.model_validate(given.data))), ())
-    step = _step(state, given)
-    verdicts = audiences(state, step.event, step.turn, step.known, policy)
-    tellings = tuple(verdict for verdict in verdicts if isinstance(verdict, Telling))
-    notices = _notices(state, step, seq, at, tellings, policy)
-    decided = [
-        *guard.withheld(step.event, policy, at),
-        *(_noticed(telling, notice) for telling, notice in zip(tellings, notices, strict=True)),
-        *(verdict for verdict in verdicts if isinstance(verdict, AudienceSilent)),
-        *cadence.settled(state, at, bool(tellings)),
-        *cadence.promised(step.known, at, bool(tellings)),
-    ]
-    return Decided(_entry(state, given, policy, at, decided), notices)
-
-
-def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
-    """The state after `entry`. Reads the entry alone: no policy, so that no later policy can change the past."""
-    if entry.incident != state.incident or entry.seq != state.seq + 1:
-        raise ValueError(f"entry {entry.incident}/{entry.seq} does not follow {state.incident}/{state.seq}")
-    given = entry.input
-    state = replace(
-        state,
-        seq=entry.seq,
-        at=entry.at,
-        policy=entry.policy,
-        promise=_promise(state.promise, entry.decisions),
-        seen={**state.seen, (given.source, given.id): entry.seq},
-    )
-    if given.type == Wake.TYPE or any(isinstance(decision, InputIgnored) for decision in entry.decisions):
-        return state
-    step = _step(state, given)
-    return replace(
-        state,
-        phase=step.turn.phase,
-        maintenance=step.turn.maintenance,
-        known=step.known,
-        worst=worse(state.worst, step.known.severity),
-        subject=state.subject or step.known.title or f"Incident {state.incident}",
-        reported_at=state.reported_at or entry.at,
-        components=components_after(state, step.known),
-        regions=regions_after(state, step.known),
-        told=_told(state, step.known, entry),
-    )
-
-
-def fold(incident: str, entries: Iterable[JournalEntry]) -> IncidentState:
-    """The state that `entries`, in order, lead to."""
-    state = IncidentState(incident)
-    for entry in entries:
-        state = evolve(state, entry)
-    return state
+    before, at = surrounded(state, given), moment(state, given)
+    plan = _planned(before, given, at, policy)
+    return _concluded(state, before, given, at, plan, policy, channels)
 
 
 def notices_of(before: IncidentState, entry: JournalEntry, policy: Policy) -> tuple[Notice, ...]:
     """The notices of `entry` once more, byte for byte; `before` is the state it was decided in, `policy` its own."""
-    tellings = tuple(
-        Telling(d.audience, d.level, d.kind, d.lane, tuple(c for c in Channel if c in d.renderings), d.reason)
-        for d in entry.decisions
-        if isinstance(d, NoticeDecided)
-    )
-    return _notices(before, _step(before, entry.input), entry.seq, entry.at, tellings, policy) if tellings else ()
-
-
-def _step(state: IncidentState, given: JournaledInput) -> _Step:
-    event = TYPES[given.type].model_validate(given.data)
-    if not isinstance(event, IncidentEvent):
-        raise TypeError(f"{given.type} is no event about an incident")
-    turn = turn_of(state, event)
-    return _Step(event, turn, known_after(state, event, turn))
-
-
-def _notices(
-    state: IncidentState, step: _Step, seq: int, at: datetime, tellings: tuple[Telling, ...], policy: Policy
-) -> tuple[Notice, ...]:
-    before, now = tuple(state.known.components or ()), tuple(step.known.components or ())
-    ever = components_after(state, step.known)
+    decided = [decision for decision in entry.decisions if isinstance(decision, NoticeDecided)]
+    if not decided:
+        return ()
+    state = surrounded(before, entry.input)
+    step = step_in(state, entry.input, entry.decisions)
+    released = released_after(state, entry.decisions)
+    tellings = tuple(telling_of(decision) for decision in decided)
     return tuple(
-        Notice(
-            notice_id=ids.notice_id(state.incident, seq, telling.audience),
-            incident=state.incident,
-            seq=seq,
-            at=at,
-            kind=telling.kind,
-            audience=telling.audience,
-            level=telling.level,
-            lane=telling.lane,
-            closing=telling.kind in ENDS,
-            # Those whose component is no longer concerned hear of just that; the end is for all who ever were.
-            components=ever if telling.kind in ENDS else tuple(dict.fromkeys((*now, *before))),
-            outranked_by=outranking(tellings, telling),
-            renderings=compose(state, telling, _occasion(state, step, seq, at, telling), policy),
+        notice_of(
+            state,
+            step,
+            telling,
+            tellings,
+            entry.seq,
+            entry.at,
+            composed(
+                state,
+                telling,
+                occasion_of(
+                    state, step, telling, entry.seq, entry.at, promised(state, telling, step, entry.decisions), released
+                ),
+                policy,
+                None,
+            ),
+            policy,
         )
         for telling in tellings
     )
 
 
-def _occasion(state: IncidentState, step: _Step, seq: int, at: datetime, telling: Telling) -> Occasion:
-    told = state.told.get(telling.audience)
-    return Occasion(
-        seq=seq,
-        at=at,
-        known=guard.tellable(step.known, at),
-        before=told.known if told else Known(),
-        over=step.turn.phase is Phase.OVER,
-        maintenance=step.turn.maintenance,
-    )
+def drafts_of(before: IncidentState, entry: JournalEntry, policy: Policy) -> tuple[Rendering, ...]:
+    """The renderings of what `entry` holds back, once more, byte for byte, for whoever approves it."""
+    held = [decision for decision in entry.decisions if isinstance(decision, NoticeHeld)]
+    if not held:
+        return ()
+    state = surrounded(before, entry.input)
+    step = step_in(state, entry.input, entry.decisions)
+    released, due = released_after(state, entry.decisions), upstreams(step, entry.at)
+    made: list[Rendering] = []
+    for telling in map(telling_of, held):
+        occasion = occasion_of(state, step, telling, entry.seq, entry.at, due, released)
+        made += composed(state, telling, occasion, policy, None)
+    return tuple(made)
 
 
-def _noticed(telling: Telling, notice: Notice) -> NoticeDecided:
-    return NoticeDecided(
-        notice_id=notice.notice_id,
-        audience=telling.audience,
-        level=telling.level,
-        kind=telling.kind,
-        lane=telling.lane,
-        reason=telling.reason,
-        renderings={rendering.content.channel: rendering.sha256 for rendering in notice.renderings},
-    )
+def _planned(state: IncidentState, given: JournaledInput, at: datetime, policy: Policy) -> Plan:
+    """What the input asks for, before anybody has looked at the words: by an event, the clock, or a person."""
+    if given.type == Wake.TYPE:
+        return called(state, at, policy)
+    if issubclass(TYPES[given.type], OperatorCommand):
+        order = ordered(state, given, policy)
+        return Plan(order.step, order.tellings, order.decisions, order.forced or {})
+    return happened(state, given, at, policy)
 
 
-def _entry(
-    state: IncidentState, given: JournaledInput, policy: Policy, at: datetime, decisions: list[Decision]
-) -> JournalEntry:
-    return JournalEntry(
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A telling with what it is about, what the guard found in it, and what must be approved before it goes out."""
+
+    telling: Telling
+    occasion: Occasion
+    found: tuple[GuardFound, ...]
+    requirement: Requirement | None
+
+
+def _concluded(
+    state: IncidentState,
+    before: IncidentState,
+    given: JournaledInput,
+    at: datetime,
+    plan: Plan,
+    policy: Policy,
+    channels: Collection[Channel] | None,
+) -> Decided:
+    """Guard, approval, promises, compose: what is told, what is held back, and what is on record."""
+    seq, step = state.seq + 1, plan.step
+    released = released_after(before, plan.decisions)
+    tellings = [_as_approved(before, telling, at, policy, channels) for telling in plan.tellings]
+    weighed = [_weighed(before, plan, telling, seq, at, released, policy) for telling in tellings]
+    if given.type == Wake.TYPE:
+        weighed += [_weighed(before, plan, other, seq, at, released, policy) for other in _in_place_of(weighed)]
+    goes = tuple(one.telling for one in weighed if one.requirement is None)
+    records: list[Decision] = [
+        *plan.decisions,
+        *together(finding for one in weighed for finding in one.found),
+        *overtaken(before, plan, [one.telling for one in weighed]),
+        *promises.settled(before, at, goes),
+        *promises.made(before, step, at, goes, policy),
+    ]
+    signer = signer_of(given, state.incident) if given.signed is not None else None
+    notices: list[Notice] = []
+    drafts: list[Rendering] = []
+    told: list[Decision] = []
+    for one in weighed:
+        if one.requirement is None:
+            occasion = _promising(one, promised(before, one.telling, step, records))
+            renderings = composed(before, one.telling, occasion, policy, channels)
+            notice = notice_of(before, step, one.telling, goes, seq, at, renderings, policy)
+            notices.append(notice)
+            told.append(noticed(before, one.telling, notice, signer))
+        else:
+            renderings = composed(before, one.telling, one.occasion, policy, channels)
+            drafts += renderings
+            told.append(held_notice(before, one.telling, one.requirement, renderings, seq, signer))
+    entry = JournalEntry(
         incident=state.incident,
-        seq=state.seq + 1,
+        seq=seq,
         at=at,
         policy=policy.hash,
         input=given,
-        decisions=tuple(decisions),
+        decisions=(*told, *records),
     )
+    after = evolve(state, entry)
+    if (wake := _next_wake(after, entry, policy)) is not None:
+        entry = entry.model_copy(update={"decisions": (*entry.decisions, wake)})
+        after = replace(after, wakes=after.wakes | {wake.due})
+    return Decided(entry, after, tuple(notices), tuple(drafts))
 
 
-def _promise(owed: datetime | None, decisions: Iterable[Decision]) -> datetime | None:
-    for decision in decisions:
-        if isinstance(decision, PromiseKept | PromiseBroken):
-            owed = None
-        elif isinstance(decision, PromiseMade):
-            owed = decision.due
-    return owed
+def _promising(one: _Weighed, due: datetime | None) -> Occasion:
+    """The occasion with the next update that is promised; what was approved is told as it stands."""
+    known = one.occasion.known
+    if one.telling.draft is not None or known.next_update_at == due:
+        return one.occasion
+    return replace(one.occasion, known=known.model_copy(update={"next_update_at": due}))
 
 
-def _told(state: IncidentState, known: Known, entry: JournalEntry) -> dict[str, Told]:
-    told = dict(state.told)
-    for decision in entry.decisions:
-        if isinstance(decision, NoticeDecided):
-            earlier = told.get(decision.audience)
-            ever = {*decision.renderings, *(earlier.channels if earlier else ())}
-            told[decision.audience] = Told(
-                since=earlier.since if earlier else entry.at,
-                at=entry.at,
-                level=decision.level,
-                channels=tuple(channel for channel in Channel if channel in ever),
-                known=known,
-            )
-    return told
+def _weighed(
+    state: IncidentState,
+    plan: Plan,
+    telling: Telling,
+    seq: int,
+    at: datetime,
+    released: frozenset[str],
+    policy: Policy,
+) -> _Weighed:
+    """What the guard finds in a telling, and whether it must wait for people. An approved draft waits no more."""
+    occasion = occasion_of(state, plan.step, telling, seq, at, upstreams(plan.step, at), released)
+    if telling.draft is not None:
+        return _Weighed(telling, occasion, (), None)
+    stated = occasion.known.next_update_at is not None
+    own = promises.own_promise(telling.audience, state, plan.step, at, policy) is not None
+    findings = found(telling, plan.step, occasion.known, occasion.before, stated or own, policy)
+    count = state.census.get(telling.audience)
+    requirement = required(telling, state, plan.step, findings, count.total if count else 0, policy)
+    forced = plan.forced.get(telling.audience) or _asked_again(state, plan, telling)
+    if forced is not None:
+        requirement = forced if requirement is None else replace(forced, refused=requirement.refused)
+    return _Weighed(telling, occasion, findings, requirement)
+
+
+def _as_approved(
+    state: IncidentState, telling: Telling, at: datetime, policy: Policy, channels: Collection[Channel] | None
+) -> Telling:
+    """A draft goes out in the very words that were approved, or not: they may have changed under a newer policy."""
+    draft = draft_of(state, telling)
+    if draft is None:
+        return telling
+    promise = draft.occasion.known.next_update_at
+    words = composed(state, telling, draft.occasion, policy, channels)
+    same = content_of(draft.telling, words) == draft.content
+    return telling if same and (promise is None or promise > at) else replace(draft.telling, reason=CHANGED_SINCE)
+
+
+def _asked_again(state: IncidentState, plan: Plan, telling: Telling) -> Requirement | None:
+    """What must be approved of a draft whose words are others by now."""
+    draft = state.drafts.get(telling.audience)
+    if draft is None or telling.reason != CHANGED_SINCE:
+        return None
+    return Requirement(draft.needs, draft.people, False, False, (CHANGED_SINCE,))
+
+
+def _in_place_of(weighed: list[_Weighed]) -> list[Telling]:
+    """A word that is due and whose news must wait for people: that nothing changed is told in its place."""
+    return [
+        replace(one.telling, kind=NoticeKind.UNCHANGED)
+        for one in weighed
+        if one.requirement is not None and one.telling.kind is NoticeKind.UPDATED
+    ]
+
+
+def _next_wake(after: IncidentState, entry: JournalEntry, policy: Policy) -> WakeScheduled | None:
+    """The clock is asked to call when something is due next, unless it calls before that anyway."""
+    woken = entry.input.type == Wake.TYPE
+    dues = [due for due in all_due(after, policy) if not woken or due.at > entry.at]
+    if not dues:
+        return None
+    first = min(dues, key=lambda due: due.at)
+    at = max(first.at, entry.at + NEXT_MOMENT)
+    if any(entry.at < wake <= at for wake in after.wakes):
+        return None
+    return WakeScheduled(due=at, reason=first.reason)

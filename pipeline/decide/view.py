@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel
 
-from schemas.base import Instant, Level, Text
-from schemas.incident import EVERYONE, READERS, Facts, For
+from schemas.base import Instant, Level, Line, Text
+from schemas.incident import EVERYONE, READERS, TECHNICIANS, Facts, For
 
 UNSUBSCRIBE = "{{unsubscribe}}"
 """Stands in a rendered mail for the recipient's own link (see `schemas.rendering`)."""
@@ -22,6 +22,12 @@ class Known(Facts):
     review: Annotated[Text | None, READERS] = None
     starts_at: Annotated[Instant | None, EVERYONE] = None
     ends_at: Annotated[Instant | None, EVERYONE] = None
+    explanation: Annotated[Text | None, EVERYONE] = None
+    """Of a correction or retraction: what was wrong."""
+    held_since: Annotated[Instant | None, EVERYONE] = None
+    """Of a resolution: since when the repair has held."""
+    earlier: Annotated[tuple[Line, ...] | None, TECHNICIANS] = None
+    """Other incidents on the same components, not long before."""
 
 
 def marks_of(model: type[BaseModel]) -> dict[str, For]:
@@ -40,16 +46,22 @@ def approval_needed(name: str, approvals: Mapping[str, str]) -> str | None:
     return (mark.approval if mark else None) or approvals.get(name)
 
 
-def visible_fields(level: Level, approvals: Mapping[str, str]) -> frozenset[str]:
-    """The fields that `level` may see. No approval can be given yet, so what needs one is seen by nobody."""
+def visible_fields(
+    level: Level, approvals: Mapping[str, str], released: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """The fields that `level` may see. What needs an approval is seen by nobody, unless it was released."""
     return frozenset(
-        name for name, mark in MARKS.items() if level in mark.levels and approval_needed(name, approvals) is None
+        name
+        for name, mark in MARKS.items()
+        if level in mark.levels and (name in released or approval_needed(name, approvals) is None)
     )
 
 
-def view(known: Known, level: Level, approvals: Mapping[str, str]) -> dict[str, Any]:
+def view(
+    known: Known, level: Level, approvals: Mapping[str, str], released: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """What a template for `level` may see of `known`: other fields are not there at all, not even as empty."""
-    return {name: plain(getattr(known, name), level) for name in sorted(visible_fields(level, approvals))}
+    return {name: plain(getattr(known, name), level) for name in sorted(visible_fields(level, approvals, released))}
 
 
 def plain(value: Any, level: Level | None) -> Any:

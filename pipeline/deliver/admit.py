@@ -1,10 +1,37 @@
-"""The second pure decider: is this recipient told now, later, or not, and by which rule?"""
+"""The second pure decider: is this recipient told now, later, or not, and by which rule?
+
+The rules stand in `pipeline.deliver.rules`, each a function of its own; here is the order in which they are asked.
+"""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from pipeline.deliver.ledger import Work
-from schemas.delivery import DeliveryBatch, Result
+from pipeline.deliver import rules
+from pipeline.deliver.past import Past
+from pipeline.deliver.rules import Case
+from pipeline.deliver.work import Work
+from schemas.delivery import DeliveryBatch
 from schemas.subscriber import Subscriber
+
+NEVER = (
+    rules.opted_out,
+    rules.unreachable,
+    rules.never_told,
+    rules.retracted,
+    rules.nothing_to_take_back,
+    rules.superseded_by_the_end,
+    rules.superseded_by_newer,
+    rules.start_and_end_only,
+)
+"""By these a message is not told at all; the first that applies is named. What holds for good stands before what may
+not have come to pass tomorrow, and each reason is one that the recipient could be told."""
+
+LATER = (rules.quiet_hours, rules.office_hours, rules.digest, rules.flood_cap)
+"""By these it is told later: at the latest of the moments that they name, by the rule that names it."""
+
+PUT_OFF_AT_MOST = 20
+"""Turns. Rules that leave no common moment (quiet hours as long as the office is open) must not put off for ever: what
+was put off so often is told, since a message at a bad hour is better than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +40,14 @@ class Send:
 
     attempt: int
     reconcile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """To be admitted again at `until`, by the incident's clock; then every rule is asked anew."""
+
+    until: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +64,24 @@ class Skip:
     reason: str
 
 
-Verdict = Send | Suppress | Skip
+Verdict = Send | Defer | Suppress | Skip
 
 
-def admit(subscriber: Subscriber | None, batch: DeliveryBatch, work: Work | None) -> Verdict:
-    """Decides on one recipient of `batch`, read from the folds at this very moment."""
+def admit(subscriber: Subscriber | None, batch: DeliveryBatch, work: Work | None, past: Past, at: datetime) -> Verdict:
+    """Decides on one recipient of `batch`, read from the folds at this very moment; `at` by the incident's clock."""
     if (skip := _already(work, batch.attempt)) is not None:
         return skip
     if subscriber is None:
         return Suppress("unknown_subscriber")
-    if subscriber.erased:
-        return Suppress("erased")
-    if (opted_out := subscriber.opted_out.get(batch.channel)) is not None:
-        return Suppress(opted_out.reason)
-    if subscriber.contact is None:
-        return Suppress("no_contact")
-    return Send(batch.attempt, reconcile=work is not None and work.result is Result.UNKNOWN)
+    case = Case(subscriber, batch, past, at)
+    for rule in NEVER:
+        if (reason := rule(case)) is not None:
+            return Suppress(reason)
+    if work is None or work.deferred < PUT_OFF_AT_MOST:
+        moments = [(until, rule.__name__) for rule in LATER if (until := rule(case)) is not None and until > at]
+        if moments:
+            return Defer(*max(moments))
+    return Send(batch.attempt, reconcile=work is not None and work.uncertain)
 
 
 def _already(work: Work | None, attempt: int) -> Skip | None:

@@ -1,61 +1,143 @@
-"""Fan-out: which of a partition's subscribers a notice is for, on which of their channels, in which batches."""
+"""Fan-out: which of a partition's subscribers a notice is for, on which of their channels, in which batches.
+
+`heard` is, for each subscriber, on which channels they are to get a notice because of what they heard of the incident
+before: the end, if they were told that it began (`pipeline.deliver.past.owed`); a correction, if they got the wrong
+text (`past.got`).
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pipeline.deliver.ledger import Heard
-from schemas.base import Channel
+from pipeline.deliver.groups import folded, membership
+from schemas.base import Channel, Level
 from schemas.delivery import MAX_BATCH, DeliveryBatch
 from schemas.ids import batch_id
 from schemas.notice import Notice
-from schemas.rendering import Rendering
-from schemas.subscriber import Subscriber
+from schemas.rendering import Rendering, zone_of
+from schemas.subscriber import Choices, Subscriber, SubscriberKind
 
-DEFAULT_LANGUAGE = "en"
+Channels = frozenset[Channel]
+NONE: Channels = frozenset()
+ON_RECORD = frozenset({"never_told"})
+"""Reasons that are a rule about this person alone: such messages are intended all the same, so that `admit`, which asks
+once more, puts their suppression on record. Who is merely not concerned has no record of their own: a notice for one
+component must not write a line for each of a million who chose another; `why_not` gives the same answer at any time."""
 
-
-def channels_for(subscriber: Subscriber, notice: Notice, heard: Heard | None) -> tuple[Channel, ...]:
-    """On which channels this subscriber is told `notice`; none if it is not for them.
-
-    `heard`: what they heard of this incident before. A closing notice goes there as well, to the audience they heard
-    it in, whatever they chose since, so that nobody who was told "open" is left without the end.
-    """
-    if subscriber.erased:
-        return ()
-    offered = {rendering.content.channel for rendering in notice.renderings}
-    wanted = set(subscriber.choices.channels) if _concerned(subscriber, notice) else set()
-    if notice.closing and heard is not None and heard.audience == notice.audience:
-        wanted |= heard.channels
-    return tuple(channel for channel in Channel if channel in wanted & offered)
+RANK = {level: rank for rank, level in enumerate(Level)}
 
 
-def _concerned(subscriber: Subscriber, notice: Notice) -> bool:
-    audiences = set(subscriber.choices.audiences)
-    if notice.audience not in audiences or audiences & set(notice.outranked_by):
-        return False
-    components = {name.casefold() for name in subscriber.choices.components}
-    affected = {name.casefold() for name in notice.components}
-    return not components or not affected or bool(components & affected)
+class Reach:
+    """A notice made ready for being asked about a million subscribers: whom it is for, and in which words."""
+
+    def __init__(self, notice: Notice) -> None:
+        self.notice = notice
+        self._group = membership(notice.group)
+        self._outranked_by = [membership(group) for group in notice.outranked_by]
+        self._never = [membership(group) for group in notice.never]
+        self._components = folded(notice.components)
+        self._regions = folded(notice.regions)
+        self._renderings: dict[Channel, list[Rendering]] = {}
+        for rendering in notice.renderings:
+            if RANK[rendering.level] <= RANK[notice.level]:  # whatever is offered, nobody reads above the notice's
+                self._renderings.setdefault(rendering.content.channel, []).append(rendering)
+        self._chosen: dict[tuple[Channel, str, Level | None], Rendering] = {}
+
+    def why_not(self, subscriber: Subscriber, heard: Channels = NONE) -> str | None:
+        """The rule by which this subscriber is not told; None if they are."""
+        return self._not_concerned(subscriber, heard) or self._never_told(subscriber)
+
+    def channels(self, subscriber: Subscriber, heard: Channels = NONE) -> tuple[Channel, ...]:
+        """On which channels a message to them is intended: none if it is not for them."""
+        if self._not_concerned(subscriber, heard) is not None:
+            return ()
+        wanted = self._wanted(subscriber, heard)
+        found = tuple(channel for channel in Channel if channel in wanted and channel in self._renderings)
+        return found or self._instead(subscriber)
+
+    def rendering(self, choices: Choices, channel: Channel) -> Rendering:
+        """The words for whoever chose so. Their language before their level: what is not understood is no detail."""
+        key = (channel, choices.language, choices.level)
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(self._renderings[channel], choices)
+        return self._chosen[key]
+
+    def _choose(self, offered: list[Rendering], choices: Choices) -> Rendering:
+        language, default = choices.language.partition("-")[0].lower(), offered[0].language
+        level = choices.level if choices.level in {r.level for r in offered} else self.notice.level
+
+        def fits(rendering: Rendering) -> tuple[bool, bool, bool, int]:
+            said = rendering.language
+            return said == language, said == default, rendering.level == level, RANK[rendering.level]
+
+        return max(offered, key=fits)
+
+    def _not_concerned(self, subscriber: Subscriber, heard: Channels) -> str | None:
+        notice = self.notice
+        if notice.corrects is not None:
+            return None if heard else "did_not_get_what_is_corrected"
+        if notice.closing and heard:
+            return None  # whatever they chose since: nobody who was told that it began is left without the end
+        if subscriber.erased:
+            return "erased"
+        if not self._group.has(subscriber):
+            return "not_of_this_audience"
+        if any(group.has(subscriber) for group in self._outranked_by):
+            return "told_in_a_higher_audience"
+        if notice.zones and subscriber.choices.time_zone not in notice.zones:
+            return "other_time_zone"
+        if self._elsewhere(subscriber.profile.regions, self._regions):
+            return "other_regions"
+        if self._elsewhere(subscriber.choices.components, self._components):
+            return "other_components"
+        if self._renderings.keys().isdisjoint(subscriber.choices.channels):
+            return "no_channel_of_theirs"
+        return None
+
+    def _never_told(self, subscriber: Subscriber) -> str | None:
+        return "never_told" if any(group.has(subscriber) for group in self._never) else None
+
+    @staticmethod
+    def _elsewhere(theirs: tuple[str, ...], affected: frozenset[str]) -> bool:
+        """Whether both are named and have nothing in common; who named nothing is concerned by everything."""
+        return bool(theirs and affected) and affected.isdisjoint(folded(theirs))
+
+    def _wanted(self, subscriber: Subscriber, heard: Channels) -> Iterable[Channel]:
+        if self.notice.corrects is not None:
+            return heard
+        if self.notice.closing and heard and self._not_concerned(subscriber, NONE) is not None:
+            return heard
+        return heard.union(subscriber.choices.channels) if heard else subscriber.choices.channels
+
+    def _instead(self, subscriber: Subscriber) -> tuple[Channel, ...]:
+        """For whoever must be reached and heard it on a channel that is not offered any more: one that they chose, else
+        any, where `admit` or the missing address puts on record why they could not be told.
+        """
+        chosen = [channel for channel in subscriber.choices.channels if channel in self._renderings]
+        return tuple((chosen or list(self._renderings))[:1])
 
 
-def rendering_for(notice: Notice, channel: Channel, language: str) -> Rendering:
-    """The rendering in the subscriber's language, else in English, else in whatever there is."""
-    offered = {r.language: r for r in notice.renderings if r.content.channel == channel}
-    return offered.get(language) or offered.get(DEFAULT_LANGUAGE) or next(iter(offered.values()))
+def why_not(subscriber: Subscriber, notice: Notice, heard: Channels = NONE) -> str | None:
+    """The rule by which `subscriber` is not told `notice`; None if they are. What fan-out itself goes by."""
+    return Reach(notice).why_not(subscriber, heard)
+
+
+def channels_for(subscriber: Subscriber, notice: Notice, heard: Channels | None = None) -> tuple[Channel, ...]:
+    """On which channels a message of `notice` to this subscriber is intended."""
+    return Reach(notice).channels(subscriber, heard or NONE)
 
 
 def batches(
-    notice: Notice,
-    partition: int,
-    subscribers: Iterable[Subscriber],
-    heard: Mapping[str, Heard],
+    notice: Notice, partition: int, subscribers: Mapping[str, Subscriber], heard: Mapping[str, Channels]
 ) -> Iterator[DeliveryBatch]:
     """The batches of a notice in one partition, in the order of subscriber ids, each with the rendering it needs."""
-    groups: dict[tuple[Channel, str], tuple[Rendering, list[str]]] = {}
-    for subscriber in sorted(subscribers, key=lambda s: s.id):
-        for channel in channels_for(subscriber, notice, heard.get(subscriber.id)):
-            rendering = rendering_for(notice, channel, subscriber.choices.language)
-            groups.setdefault((channel, rendering.sha256), (rendering, []))[1].append(subscriber.id)
-    for number, ((channel, _), (rendering, ids)) in enumerate(sorted(groups.items(), key=lambda item: item[0])):
+    reach = Reach(notice)
+    groups: dict[tuple[Channel, str, str], tuple[Rendering, list[str]]] = {}
+    for id_ in sorted(heard if notice.corrects is not None else subscribers.keys() | heard.keys()):
+        subscriber = subscribers.get(id_) or _nobody(id_, notice)
+        for channel in reach.channels(subscriber, heard.get(id_, NONE)):
+            rendering = reach.rendering(subscriber.choices, channel)
+            group = (channel, rendering.sha256, zone_of(rendering, subscriber.choices.time_zone))
+            groups.setdefault(group, (rendering, []))[1].append(id_)
+    for number, ((channel, _, zone), (rendering, ids)) in enumerate(sorted(groups.items(), key=lambda item: item[0])):
         for part, recipients in enumerate(batched_ids(ids)):
             yield DeliveryBatch(
                 batch_id=batch_id(notice.notice_id, channel, partition, number * 1_000_000 + part),
@@ -67,8 +149,15 @@ def batches(
                 channel=channel,
                 lane=notice.lane,
                 closing=notice.closing,
+                urgent=notice.urgent,
+                severity=notice.severity,
+                corrects=notice.corrects,
                 at=notice.at,
                 rendering=rendering,
+                zone=zone,
+                manners=notice.manners,
+                never=notice.never,
+                clock=notice.clock,
                 recipients=recipients,
             )
 
@@ -77,3 +166,9 @@ def batched_ids(ids: list[str]) -> Iterator[tuple[str, ...]]:
     """At most 500 ids at a time."""
     for start in range(0, len(ids), MAX_BATCH):
         yield tuple(ids[start : start + MAX_BATCH])
+
+
+def _nobody(id_: str, notice: Notice) -> Subscriber:
+    """Someone who was told before and whom nobody knows (any more): the message ends on record as that."""
+    choices = Choices(audiences=(), channels=())
+    return Subscriber(id=id_, kind=SubscriberKind.PERSON, choices=choices, at=notice.at)

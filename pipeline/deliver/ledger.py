@@ -1,63 +1,22 @@
 """The ledger: what was intended, tried and reached, as a fold of `delivery.records`.
 
-A recipient's work moves forward only, so that a record seen twice, or late, changes nothing. There are three steps:
-intended (attempt 0), attempted (n), ended (n). A terminal result is never left again.
+A recipient's work moves forward only (`pipeline.deliver.work`), so that a record seen twice, or late, changes nothing.
+Recipients of one record that stand alike share one `Work`: a million of them cost a million references.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import IntEnum
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
 
+from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending, shared
 from schemas.base import Channel
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Outcome, Result
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, NoticeSuperseded, Result
 from schemas.ids import intent_id, notice_id
 
-
-class Told(NamedTuple):
-    """One notice on one channel; with a recipient, an intent."""
-
-    incident: str
-    seq: int
-    channel: Channel
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What a recipient heard of an incident before: in which audience, on which channels."""
-
-    audience: str
-    channels: frozenset[Channel]
-
-
-class Step(IntEnum):
-    """How far an attempt has come."""
-
-    INTENDED = 0
-    ATTEMPTED = 1
-    ENDED = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Where one intent stands. `due`: when it is tried again, if it is waiting. `unknowns`: how often nobody knew."""
-
-    attempt: int
-    step: Step
-    result: Result | None = None
-    due: datetime | None = None
-    unknowns: int = 0
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing more will be tried."""
-        return self.result is not None and self.result.terminal
-
-    @property
-    def open(self) -> bool:
-        """Whether an attempt was begun whose end is not on record."""
-        return self.step is Step.ATTEMPTED
+NOBODY: Mapping[str, Work] = MappingProxyType({})
+CLOCKS_APART = timedelta(minutes=5)
+"""By how much the clocks of two workers may differ: so far the order of records need not be that of their times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,33 +32,46 @@ class Ledger:
 
     def __init__(self) -> None:
         self._work: dict[Told, dict[str, Work]] = {}
+        self._notices: dict[tuple[str, Channel], list[Told]] = {}
         self._open: dict[str, DeliveryAttempted] = {}
-        self._first: dict[tuple[str, Channel], dict[str, int]] = {}
-        self._audience: dict[str, dict[str, str]] = {}
         self._names: dict[str, tuple[Told, str]] = {}
         self._since: dict[Told, datetime] = {}
         self._waiting: dict[tuple[Told, str], Work] = {}
+        self._tried: dict[Channel, dict[Told, datetime]] = {channel: {} for channel in Channel}
+        self._corrected: set[tuple[str, int, str]] = set()
+        self._ended_by: dict[tuple[str, str], int] = {}
 
     def apply(self, record: object) -> None:
         """Folds one record; what is not about an intent's way is passed over."""
         if isinstance(record, DeliveriesIntended):
-            self._since.setdefault(_told(record), record.at)
-            self._audience.setdefault(record.incident, {}).update(dict.fromkeys(record.recipients, record.audience))
-            for recipient in record.recipients:
-                self._forward(_told(record), recipient, Work(0, Step.INTENDED))
+            self._intended(record)
         elif isinstance(record, DeliveryAttempted):
-            self._open[record.attempt_id] = record
-            for recipient in record.recipients:
-                self._forward(_told(record), recipient, Work(record.attempt, Step.ATTEMPTED))
+            self._attempted(record)
         elif isinstance(record, DeliveriesEnded):
-            if record.attempt_id is not None:
-                self._open.pop(record.attempt_id, None)
-            for outcome in record.outcomes:
-                self._ended(_told(record), record.attempt, outcome)
+            self._ended(record)
+        elif isinstance(record, NoticeSuperseded):
+            audience = (record.incident, record.audience)
+            if record.and_earlier:
+                self._ended_by[audience] = max(record.seq, self._ended_by.get(audience, record.seq))
+            else:
+                self._corrected.add((record.incident, record.seq, record.audience))
 
     def work(self, told: Told, recipient: str) -> Work | None:
         """Where this intent stands; None if it was never intended."""
-        return self._work.get(told, {}).get(recipient)
+        return self.works(told).get(recipient)
+
+    def works(self, told: Told) -> Mapping[str, Work]:
+        """Where everyone's intent of this notice stands."""
+        return self._work.get(told, NOBODY)
+
+    def notices(self, incident: str, channel: Channel) -> Sequence[Told]:
+        """The notices of an incident that were intended on this channel, in their order."""
+        return self._notices.get((incident, channel), ())
+
+    def tries(self, told: Told, recipient: str, attempt: int) -> int:
+        """Which attempt at this intent its turn `attempt` is: turns that put it off are none."""
+        work = self.work(told, recipient)
+        return max(1, attempt - (work.deferred if work else 0))
 
     def unknowns(self, told: Told, recipient: str) -> int:
         """How many attempts at this intent ended without anyone knowing how."""
@@ -108,39 +80,50 @@ class Ledger:
 
     def notice(self, told: Told, recipient: str) -> str:
         """The id of the notice that this intent belongs to, by the audience that the recipient was told in."""
-        return notice_id(told.incident, told.seq, self._audience.get(told.incident, {}).get(recipient, ""))
+        work = self.work(told, recipient)
+        return notice_id(told.incident, told.seq, work.about.audience if work and work.about else "")
 
-    def intended_at(self, told: Told) -> datetime | None:
-        """When the first of this notice was intended here."""
-        return self._since.get(told)
+    def since(self, told: Told, recipient: str) -> datetime | None:
+        """From when on it could be told: when the notice was intended here, or until when it was put off."""
+        work = self.work(told, recipient)
+        return (work.released if work else None) or self._since.get(told)
 
     def waiting(self, before: datetime) -> list[tuple[Told, str, Work]]:
-        """The intents that were to be tried again before this moment and were not."""
+        """The intents whose next turn was to come before this moment and did not."""
         return [(told, r, work) for (told, r), work in self._waiting.items() if work.due and work.due < before]
 
     def intent(self, intent: str) -> tuple[Told, str] | None:
         """The notice and recipient that an intent id stands for, if it was tried here."""
         return self._names.get(intent)
 
-    def heard(self, incident: str) -> dict[str, Heard]:
-        """Everyone who was told of this incident, or may have been: as which audience, on which channels."""
-        found: dict[str, Heard] = {}
-        audiences = self._audience.get(incident, {})
-        for channel in Channel:
-            for recipient in self._first.get((incident, channel), {}):
-                before = found.get(recipient, Heard(audiences.get(recipient, ""), frozenset()))
-                found[recipient] = replace(before, channels=before.channels | {channel})
-        return found
+    def corrected(self, incident: str, seq: int, audience: str) -> bool:
+        """Whether this audience's notice was corrected or taken back."""
+        return (incident, seq, audience) in self._corrected
+
+    def ended_after(self, incident: str, seq: int, audience: str) -> bool:
+        """Whether a later end of the incident was told to this audience, or is about to be."""
+        return seq <= self._ended_by.get((incident, audience), -1)
+
+    def tried_since(self, channel: Channel, since: datetime) -> Iterator[Told]:
+        """The notices of whose attempts on this channel the last began after `since`, the latest first."""
+        for told, at in reversed(self._tried[channel].items()):
+            if at <= since - CLOCKS_APART:
+                return
+            if at > since:
+                yield told
 
     def first_intent(self, incident: str, channel: Channel, recipient: str) -> str | None:
         """The intent of the incident's first message to this recipient, for the thread in their mailbox."""
-        seq = self._first.get((incident, channel), {}).get(recipient)
-        return None if seq is None else intent_id(incident, seq, recipient, channel)
+        for told in self.notices(incident, channel):
+            work = self._work[told].get(recipient)
+            if work is not None and work.heard:
+                return intent_id(incident, told.seq, recipient, channel)
+        return None
 
     def open_attempts(self) -> Iterator[OpenAttempt]:
         """The attempts without an end, with those of their recipients that still have none."""
         for record in list(self._open.values()):
-            works = self._work.get(_told(record), {})
+            works = self.works(_told(record))
             waiting = tuple(r for r in record.recipients if works[r].open and works[r].attempt == record.attempt)
             if waiting:
                 yield OpenAttempt(record, waiting)
@@ -154,40 +137,56 @@ class Ledger:
                 found[name] = found.get(name, 0) + 1
         return found
 
-    def _ended(self, told: Told, attempt: int, outcome: Outcome) -> None:
-        before = self.work(told, outcome.recipient)
-        unknown = outcome.result is Result.UNKNOWN
-        unknowns = (before.unknowns if before else 0) + unknown
-        self._forward(told, outcome.recipient, Work(attempt, Step.ENDED, outcome.result, outcome.due, unknowns))
-        if outcome.result is Result.ACCEPTED or unknown:
-            first = self._first.setdefault((told.incident, told.channel), {})
-            first[outcome.recipient] = min(told.seq, first.get(outcome.recipient, told.seq))
+    def _intended(self, record: DeliveriesIntended) -> None:
+        told = _told(record)
+        self._since.setdefault(told, record.at)
+        fresh = Work(0, Step.INTENDED, about=About(record.audience, record.kind, record.closing, record.at))
+        works = self._works(told)
+        for recipient in record.recipients:
+            if recipient not in works:
+                self._set(told, works, recipient, fresh)
 
-    def _forward(self, told: Told, recipient: str, work: Work) -> None:
-        works = self._work.setdefault(told, {})
-        before = works.get(recipient)
-        if before is None:
+    def _attempted(self, record: DeliveryAttempted) -> None:
+        told = _told(record)
+        self._open[record.attempt_id] = record
+        tried = self._tried[record.channel]
+        tried[told] = max(record.at, tried.pop(told, record.at))
+        advance = shared(lambda before: attempted(before, record.attempt, record.at))
+        self._forward(told, record.recipients, advance)
+
+    def _ended(self, record: DeliveriesEnded) -> None:
+        if record.attempt_id is not None:
+            self._open.pop(record.attempt_id, None)
+        alike: dict[tuple[Result, datetime | None], list[str]] = {}
+        for outcome in record.outcomes:
+            alike.setdefault((outcome.result, outcome.due), []).append(outcome.recipient)
+        for (result, due), recipients in alike.items():
+            advance = shared(ending(record, result, due))
+            self._forward(_told(record), recipients, advance)
+
+    def _works(self, told: Told) -> dict[str, Work]:
+        if told not in self._work:
+            notices = self._notices.setdefault((told.incident, told.channel), [])
+            notices.append(told)
+            notices.sort()
+        return self._work.setdefault(told, {})
+
+    def _forward(self, told: Told, recipients: Sequence[str], advance: Advance) -> None:
+        works = self._works(told)
+        for recipient in recipients:
+            before = works.get(recipient)
+            after = advance(before)
+            if after is not before:
+                self._set(told, works, recipient, after)
+
+    def _set(self, told: Told, works: dict[str, Work], recipient: str, work: Work) -> None:
+        if recipient not in works:
             self._names[intent_id(told.incident, told.seq, recipient, told.channel)] = (told, recipient)
-        elif not _is_news(before, work):
-            return
-        else:
-            work = replace(work, unknowns=max(work.unknowns, before.unknowns))
         works[recipient] = work
         if work.due is not None and not work.terminal:
             self._waiting[told, recipient] = work
         else:
             self._waiting.pop((told, recipient), None)
-
-
-def _is_news(before: Work, work: Work) -> bool:
-    if before.terminal:
-        return False
-    if work.result is Result.ACCEPTED:
-        return True  # a proof, by whichever worker and however late: nothing more is to be sent
-    if (before.attempt, before.step) == (work.attempt, work.step):
-        # a worker that was thought dead, or the provider's own callback, may still prove what nobody knew
-        return before.result is Result.UNKNOWN and work.terminal
-    return (before.attempt, before.step) < (work.attempt, work.step)
 
 
 def _told(record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded) -> Told:

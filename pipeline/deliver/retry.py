@@ -32,14 +32,15 @@ def outcome_of(
     *,
     attempt: int,
     unknowns: int,
-    intended_at: datetime,
+    since: datetime,
     at: datetime,
     patience: Patience,
     random: Callable[[], float],
 ) -> Outcome:
     """What a sender's answer means for the intent: done, tried again at a moment, or parked with the reason.
 
-    `unknowns`: how many of the intent's attempts ended without an answer, this one included.
+    `attempt` counts attempts alone, not turns that put it off; `unknowns`: how many of them ended without an answer,
+    this one included; `since`: from when on it could be told.
     """
     result, reason, due = sent.result, sent.reason, None
     if result is Result.RETRYABLE:
@@ -51,7 +52,7 @@ def outcome_of(
         due = at + timedelta(seconds=patience.unknown_hold_s)
         if unknowns >= patience.unknowns:
             result, reason, due = Result.PARKED, f"still_unknown_after_{reason}", None
-    if due is not None and due > intended_at + timedelta(seconds=patience.deadline_s):
+    if due is not None and due > since + timedelta(seconds=patience.deadline_s):
         result, reason, due = Result.PARKED, f"deadline_passed_after_{reason}", None
     return Outcome(
         recipient=recipient,

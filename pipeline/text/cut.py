@@ -12,8 +12,9 @@ _CUT_MARK: Final = "..."
 
 _SENTENCE_END: Final = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s|\Z)|[。！？]|(?=\n))")
 _WORD_END: Final = re.compile(r"(?<=\S)(?=\s)")
+# A number of one or two digits is most often a German day of the month ("am 13. März").
 _ABBREVIATION: Final = re.compile(
-    r"(?:^|[\s(])(?:\w|[A-Za-z]\.\s?[A-Za-z]|e\.g|i\.e|z\.\s?B|d\.\s?h|u\.\s?a|approx|vs|ca|etc|incl|no|nr|mr|mrs|ms|dr|st|bzw|ggf|inkl|usw)\.$",
+    r"(?:^|[\s(])(?:\w|\d\d|[A-Za-z]\.\s?[A-Za-z]|e\.g|i\.e|z\.\s?B|d\.\s?h|u\.\s?a|approx|vs|ca|etc|incl|no|nr|mr|mrs|ms|dr|st|bzw|ggf|inkl|usw)\.$",
     re.IGNORECASE,
 )
 

@@ -53,6 +53,8 @@ _URL: Final = re.compile(
     r"(?:\?[\w!?*'@().;:&=+$/%#\[\]\-,~|]*[\w\-&=#/])?)",
     re.IGNORECASE,
 )
+_DOTTED: Final = re.compile(r"[\w-]\.[\w-]")
+"""Every link holds this; looking for it first spares nearly every text the search for links."""
 _MAX_LABEL = 63
 _REFUSED: Final = frozenset("\ufffe\ufeff\uffff")
 
@@ -74,6 +76,8 @@ def is_valid(text: str, rules: Rules = V3) -> bool:
 
 def _links(text: str, rules: Rules) -> Iterator[tuple[int, int]]:
     """Start and end of each thing that weighs as a URL."""
+    if not _DOTTED.search(text):
+        return
     for found in _URL.finditer(text):
         group = "host" if found["host"] else "bare"
         labels = found[group].split(".")

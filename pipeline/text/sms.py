@@ -5,7 +5,6 @@ outside of it makes the whole message UCS-2, with less than half the room. The c
 """
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,6 +20,7 @@ _BASIC: Final = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED: Final = frozenset("|^€{}[]~\\\f")
+_GSM7: Final = _BASIC | _EXTENDED
 
 # Units (septets, or 16 bits each) in a lone segment, and in one of several, where a header takes six octets.
 _ROOM: Final[dict[Encoding, tuple[int, int]]] = {"GSM-7": (160, 153), "UCS-2": (70, 67)}
@@ -67,13 +67,21 @@ class SmsMeasure:
 def measure(text: str) -> SmsMeasure:
     """How `text` goes out, and in how many segments; an empty one takes one."""
     encoding: Encoding = "GSM-7" if is_gsm7(text) else "UCS-2"
-    widths = [_width(character, encoding) for character in text]
-    return SmsMeasure(encoding, _segments(widths, encoding), _visible(text), sum(widths))
+    widths = _widths(text, encoding)
+    units = len(text) if widths is None else sum(widths)
+    return SmsMeasure(encoding, _segments(widths, units, encoding), _visible(text), units)
+
+
+def segments(text: str) -> int:
+    """In how many segments `text` goes out: `measure` without what only a reader counts, for trying many texts."""
+    encoding: Encoding = "GSM-7" if is_gsm7(text) else "UCS-2"
+    widths = _widths(text, encoding)
+    return _segments(widths, len(text) if widths is None else sum(widths), encoding)
 
 
 def is_gsm7(text: str) -> bool:
     """Whether every character is in the GSM-7 alphabet or its extension table."""
-    return all(character in _BASIC or character in _EXTENDED for character in text)
+    return _GSM7.issuperset(text)
 
 
 def to_gsm7(text: str) -> str:
@@ -84,10 +92,21 @@ def to_gsm7(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     if is_gsm7(composed):
         return composed
-    plain = composed.translate(_PLAIN)
-    if is_gsm7(plain) and measure(plain).segments <= measure(composed).segments:
+    plain = plainly(composed)
+    if is_gsm7(plain) and segments(plain) <= segments(composed):
         return plain
     return composed
+
+
+def plainly(text: str) -> str:
+    """`text` with typographic characters written plainly, whether that spares anything or not."""
+    return text.translate(_PLAIN)
+
+
+def _widths(text: str, encoding: Encoding) -> list[int] | None:
+    """The units that each character takes; None: one each, which spares the counting for nearly every text."""
+    narrow = _EXTENDED.isdisjoint(text) if encoding == "GSM-7" else max(text, default="") <= "\uffff"
+    return None if narrow else [_width(character, encoding) for character in text]
 
 
 def _width(character: str, encoding: Encoding) -> int:
@@ -96,11 +115,12 @@ def _width(character: str, encoding: Encoding) -> int:
     return 2 if ord(character) > 0xFFFF else 1
 
 
-def _segments(widths: Iterable[int], encoding: Encoding) -> int:
-    widths = list(widths)
+def _segments(widths: list[int] | None, units: int, encoding: Encoding) -> int:
     alone, each = _ROOM[encoding]
-    if sum(widths) <= alone:
+    if units <= alone:
         return 1
+    if widths is None:
+        return -(-units // each)
     segments, used = 1, 0
     for width in widths:
         # Neither an escape pair nor a surrogate pair is split between two segments.
@@ -112,6 +132,8 @@ def _segments(widths: Iterable[int], encoding: Encoding) -> int:
 
 def _visible(text: str) -> int:
     """Code points, where an emoji sequence, and a letter with its combining marks, is one."""
+    if text.isascii():
+        return len(text)
     sequences = emoji.emoji_list(text)
     joined = sum(found["match_end"] - found["match_start"] - 1 for found in sequences)
     marks = sum(1 for character in text if unicodedata.combining(character))

@@ -1,32 +1,39 @@
 from datetime import timedelta
 from io import StringIO
 
-import pytest
 from rich.console import Console
 
 from pipeline.audit.history import history
-from pipeline.audit.timeline import Line, Sort, timeline
+from pipeline.audit.sentences import Sort
+from pipeline.audit.timeline import Line, timeline
 from pipeline.commands.timelines import show
 from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.base import Channel, Lane, Level
-from schemas.command import Wake, WakeReason
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Outcome, ReceiptRecorded, Result
+from schemas.command import Approve, Wake, WakeReason
+from schemas.delivery import (
+    DeliveriesEnded,
+    DeliveriesIntended,
+    DeliveryAttempted,
+    NoticeSuperseded,
+    Outcome,
+    ReceiptRecorded,
+    Result,
+)
 from schemas.ids import derived, intent_id
 from schemas.journal import (
     AudienceSilent,
-    FieldWithheld,
+    DraftApproved,
     InputIgnored,
     JournaledInput,
     JournalEntry,
     NoticeDecided,
     NoticeKind,
-    PromiseBroken,
-    PromiseKept,
     PromiseMade,
     VirtualClock,
     WakeScheduled,
 )
+from schemas.operator import Signature
 from tests.audit.logs import START, record, seal_all
 
 INCIDENT = "inc-1"
@@ -38,10 +45,11 @@ def s(seconds: float):
     return START + timedelta(seconds=seconds)
 
 
-def journal(seq: int, *decisions, data=None, type="io.tocsin.incident.opened.v1", virtual=None, at=None):
+def journal(seq: int, *decisions, data=None, type="io.tocsin.incident.opened.v1", virtual=None, at=None, signed=None):
     given = JournaledInput(
         id=f"e-{seq}", source="monitor", type=type, topic="incident.events", partition=0, offset=seq,
-        appended_at=at or s(seq * 100), virtual=virtual, data=data or {"title": "Search is slow", "severity": "major"},
+        appended_at=at or s(seq * 100), virtual=virtual, signed=signed,
+        data=data or {"title": "Search is slow", "severity": "major"},
     )  # fmt: skip
     moment = virtual.time if virtual else given.appended_at
     entry = JournalEntry(incident=INCIDENT, seq=seq, at=moment, policy=SHA, input=given, decisions=decisions)
@@ -58,7 +66,7 @@ def journal(seq: int, *decisions, data=None, type="io.tocsin.incident.opened.v1"
 def tell(audience: str, *channels: Channel, kind=NoticeKind.OPENED, reason="a start is told at once"):
     return NoticeDecided(
         notice_id=derived("n", audience), audience=audience, level=Level.CUSTOMER, kind=kind, lane=Lane.FIRST,
-        reason=reason, renderings=dict.fromkeys(channels, SHA),
+        reason=reason, renderings=dict.fromkeys(channels, (SHA,)),
     )  # fmt: skip
 
 
@@ -142,27 +150,14 @@ def test_decisions_that_say_the_same_of_several_audiences_say_it_once():
     ]
 
 
-@pytest.mark.parametrize(
-    ("decision", "sort", "text"),
-    [
-        (InputIgnored(reason="seen_before"), Sort.SILENT, "nothing follows: seen before"),
-        (FieldWithheld(field="ownership", reason="needs legal"), Sort.SILENT, "do not tell `ownership`: needs legal"),
-        (PromiseMade(due=DUE), Sort.DECIDED, "the next update is promised for 2026-03-04 03:00 UTC"),
-        (PromiseKept(due=DUE), Sort.DECIDED, "the update promised for 2026-03-04 03:00 UTC is given"),
-        (PromiseBroken(due=DUE), Sort.BROKEN, "the update promised for 2026-03-04 03:00 UTC was not given in time"),
-        (
-            WakeScheduled(due=DUE, reason=WakeReason.PROMISE_DUE),
-            Sort.DECIDED,
-            "the clock is to call at 2026-03-04 03:00 UTC: promise due",
-        ),
-    ],
-)
-def test_every_decision_is_told_with_its_reason(decision, sort, text):
-    assert texts(journal(1, decision))[1:] == [(sort, text)]
-
-
 def test_that_the_clock_watches_a_promise_goes_without_saying():
-    lines = texts(journal(1, PromiseMade(due=DUE), WakeScheduled(due=DUE, reason=WakeReason.PROMISE_DUE)))
+    lines = texts(
+        journal(
+            1,
+            PromiseMade(audience="customers", due=DUE, by="upstream"),
+            WakeScheduled(due=DUE, reason=WakeReason.PROMISE_DUE),
+        )
+    )
     assert [sort for sort, _ in lines] == [Sort.CAME_IN, Sort.DECIDED]
 
 
@@ -170,6 +165,17 @@ def test_a_wake_that_changes_nothing_is_one_line():
     data = {"due": "2026-03-04T03:00:00Z", "reason": "promise_due"}
     assert texts(journal(1, InputIgnored(reason="promise already kept"), type=Wake.TYPE, data=data)) == [
         (Sort.CAME_IN, "the clock: promise due, 2026-03-04 03:00 UTC; nothing follows: promise already kept")
+    ]
+
+
+def test_an_order_names_who_gave_it_and_what_it_is_about():
+    signed = Signature(operator="alice", public_key="a", roles=("legal",), signature="b")
+    data = {"draft": "d-1", "content": SHA, "because": "counsel has seen it"}
+    approved = DraftApproved(draft="d-1", audience="customers", by="alice")
+    lines = texts(journal(1, approved, type=Approve.TYPE, data=data, signed=signed))
+    assert lines == [
+        (Sort.CAME_IN, "alice orders: approve draft d-1: counsel has seen it"),
+        (Sort.DECIDED, "alice approves what customers are to be told"),
     ]
 
 
@@ -262,6 +268,22 @@ def test_receipts_are_counted_under_the_notice_that_they_are_about():
     )
     assert texts(*records)[-1] == (Sort.RECEIPT, "sms: the provider says 1 delivered, 1 undelivered (30003)")
     assert len(history(entries(*records), INCIDENT).entries) == 6
+
+
+def test_what_a_notice_makes_old_is_said_once_for_all_partitions():
+    superseded = [
+        delivered(
+            NoticeSuperseded(
+                incident=INCIDENT, seq=1, audience="customers", and_earlier=True, by_notice="n", by_seq=2, at=s(200)
+            ),
+            derived("superseded", partition),
+        )
+        for partition in range(3)
+    ]
+    lines = texts(journal(1), journal(2, data={"summary": "Over."}, type="io.tocsin.incident.resolved.v1"), *superseded)
+    assert lines[2:] == [
+        (Sort.NOT_SAID, "what #1 and earlier ones said to customers is told no more where it still waits")
+    ]
 
 
 def test_other_incidents_and_subscribers_stay_out():

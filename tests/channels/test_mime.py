@@ -7,12 +7,14 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from html.parser import HTMLParser
 
+import icalendar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.channels.mime import Identity, Refused, identity, read_return_path, template, wire_address
 from pipeline.errors import ConfigurationError
+from schemas.base import Level
 from schemas.rendering import EmailContent, rendering_of
 from tests.channels.samples import AT, EMAIL, LINK, intent, reader
 from tests.paths import CORPUS, needs_corpus
@@ -21,6 +23,13 @@ WHO = Identity("Acme Status", "status@example.com", "example.com", "bounce@bounc
 HOSTILE_FILE = CORPUS / "vectors" / "hostile-strings.json"
 HOSTILE: list[str] = json.loads(HOSTILE_FILE.read_text()) if HOSTILE_FILE.exists() else []
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
+
+CALENDAR = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Tocsin//Maintenance//EN\r\nMETHOD:PUBLISH\r\nBEGIN:VEVENT\r\n"
+    "UID:upgrade-1@acme\r\nSEQUENCE:1\r\nDTSTAMP:20260303T220000Z\r\nDTSTART:20260305T220000Z\r\n"
+    "DTEND:20260306T000000Z\r\nSUMMARY:Größere Wartung der Datenbank\\, bei der Berichte nicht geöffnet werde\r\n"
+    " n können\r\nDESCRIPTION:Erste Zeile\\nzweite Zeile\r\nSTATUS:CONFIRMED\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
 
 HEADERS = {
     "message-id",
@@ -40,7 +49,7 @@ HEADERS = {
 
 def raw(content: EmailContent = EMAIL, recipient=None, *, reply: bool = False) -> bytes:  # type: ignore[no-untyped-def]
     to = recipient or reader()
-    digest = rendering_of("en", content).sha256
+    digest = rendering_of("en", Level.CUSTOMER, content).sha256
     return template(content, digest, "en", WHO, reply=reply).mail(to, wire_address(to)[0], AT)
 
 
@@ -108,6 +117,34 @@ def test_both_bodies_come_out_as_they_went_in_with_the_recipients_own_link() -> 
     links = _Links()
     links.feed(body(message, "html"))
     assert links.found == [LINK]
+
+
+def test_a_calendar_entry_is_attached_beside_the_bodies_and_comes_out_as_it_went_in() -> None:
+    mail = raw(EMAIL.model_copy(update={"calendar": CALENDAR}))
+    assert_legal(mail)
+    message = parsed(mail)
+    assert message.get_content_type() == "multipart/mixed"
+    bodies, attached = message.iter_parts()
+    assert [part.get_content_type() for part in bodies.iter_parts()] == ["text/plain", "text/html"]
+    assert body(message, "plain") == EMAIL.text.replace("{{unsubscribe}}", LINK)
+    assert attached.get_content_type() == "text/calendar"
+    assert attached.get_param("method") == "PUBLISH"
+    assert attached.get_param("charset") == "utf-8"
+    assert attached.get_filename() == "maintenance.ics"
+    octets = attached.get_payload(decode=True)
+    assert isinstance(octets, bytes)
+    assert all(len(line) <= 75 for line in octets.split(b"\r\n"))
+    (entry,) = icalendar.Calendar.from_ical(octets).walk("VEVENT")
+    (given_entry,) = icalendar.Calendar.from_ical(CALENDAR).walk("VEVENT")
+    assert entry.pop("ORGANIZER") == "mailto:status@example.com"
+    assert entry == given_entry
+    assert entry["SUMMARY"] == "Größere Wartung der Datenbank, bei der Berichte nicht geöffnet werden können"
+
+
+def test_an_entry_that_is_taken_back_says_so_in_its_type() -> None:
+    cancelled = CALENDAR.replace("METHOD:PUBLISH", "METHOD:CANCEL").replace("CONFIRMED", "CANCELLED")
+    (_, attached) = parsed(raw(EMAIL.model_copy(update={"calendar": cancelled}))).iter_parts()
+    assert attached.get_param("method") == "CANCEL"
 
 
 @pytest.mark.parametrize("length", [10, 70, 75, 76, 77, 150, 850])

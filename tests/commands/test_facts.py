@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import typer
 
-from pipeline.commands.facts import FLAGS, KINDS, OWN_FLAGS, Question, ask, build, shown, signature
+from pipeline.commands.facts import AMENDED, FLAGS, KINDS, OWN_FLAGS, Question, ask, build, shown, signature
 from schemas.base import Severity, State
-from schemas.incident import Consequences, Contact, Facts, IncidentOpened, IncidentResolved
+from schemas.incident import Consequences, Contact, Facts, IncidentOpened, IncidentResolved, Translation
 
 NOW = datetime(2026, 3, 4, 3, 10, tzinfo=UTC)
 
@@ -49,6 +49,30 @@ def test_flags_become_an_event() -> None:
         next_update_at=NOW + timedelta(minutes=30),
         contact=Contact(name="Ann", reach="ann@example.com"),
     )
+
+
+def test_other_languages_are_said_by_the_names_of_the_flags() -> None:
+    said = {"summary": "Slow.", "translation": ["de.summary=Langsam.", "de.lasting=None", "fr.good-news=Ça va = mieux"]}
+    event = build(KINDS["update"], said, NOW)
+    assert event.translations == {
+        "de": Translation(summary="Langsam.", consequences=Consequences(lasting="none")),
+        "fr": Translation(good_news="Ça va = mieux"),
+    }
+    rows = {what: (value, who) for what, value, who in shown(event)}
+    assert rows["summary (de)"] == ("Langsam.", "everyone")
+    assert rows["lasting (de)"] == ("none", "everyone")
+
+
+@pytest.mark.parametrize("given", ["summary=x", "de.severity=minor", "de.summary", "de.=x", "", "german.summary=x"])
+def test_a_translation_that_cannot_be_meant_is_refused_by_its_flag(given: str) -> None:
+    with pytest.raises(typer.BadParameter, match="--translation"):
+        build(KINDS["update"], {"translation": [given]}, NOW)
+
+
+def test_an_amendment_says_something() -> None:
+    assert build(AMENDED, {"summary": "x"}, NOW) == Facts(summary="x")
+    with pytest.raises(typer.BadParameter, match="nothing is said"):
+        build(AMENDED, {}, NOW)
 
 
 def test_what_was_not_answered_stays_unsaid() -> None:

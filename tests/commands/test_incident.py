@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.broker import connect
-from pipeline.commands import incident
+from pipeline.commands import terminal
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.base import Message, Severity
@@ -19,7 +19,7 @@ async def said(settings: Settings) -> list[codec.Event[Message]]:
 
 @pytest.fixture
 def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incident, "interactive", lambda: True)
+    monkeypatch.setattr(terminal, "interactive", lambda: True)
 
 
 async def test_flags_alone_open_an_incident_and_what_was_accepted_is_printed(own_broker: Settings) -> None:

@@ -66,7 +66,7 @@ def main() -> None:
     for path in sorted((REPOSITORY / "deploy" / "incidents").glob("*.json")):
         _write(path.stem, read_file(path))
     _write("odd", odd())
-    published = policy.load(REPOSITORY / "deploy" / "policies" / "default")
+    published = policy.load(REPOSITORY / "deploy" / "policies" / "small-saas")
     text = json.dumps(published.model_dump(mode="json"), indent=1, ensure_ascii=False)
     (POLICIES / f"{published.hash}.json").write_text(text + "\n", encoding="utf-8")
 

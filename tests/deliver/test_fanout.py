@@ -1,87 +1,206 @@
 """Fan-out: each subscriber once, at the highest level they may see, and nobody left without the end."""
 
-from datetime import UTC, datetime
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.fanout import batches, channels_for
-from pipeline.deliver.ledger import Heard
-from schemas.base import Channel, Lane, Level
+from pipeline.deliver.fanout import NONE, batches, channels_for, why_not
+from schemas.base import Level
 from schemas.delivery import MAX_BATCH
 from schemas.journal import NoticeKind
 from schemas.notice import Notice
-from schemas.rendering import EmailContent, SmsContent, rendering_of
-from schemas.subscriber import Choices, Subscriber, SubscriberKind
+from tests.deliver.given import EMAIL, SMS, X, group, mail, notice, post, subscriber, text
 
-AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
-EMAIL = rendering_of("en", EmailContent(subject="s", text="t", html="<p>t</p>"))
-SMS = rendering_of("en", SmsContent(text="t", encoding="GSM-7", segments=1))
-
-
-def notice(audience: str = "customers", **change: object) -> Notice:
-    given: dict[str, object] = {
-        "notice_id": f"n-{audience}",
-        "incident": "INC-1",
-        "seq": 1,
-        "at": AT,
-        "kind": NoticeKind.OPENED,
-        "audience": audience,
-        "level": Level.CUSTOMER,
-        "lane": Lane.FIRST,
-        "closing": False,
-        "components": ("Search",),
-        "outranked_by": (),
-        "renderings": (EMAIL, SMS),
-    }
-    return Notice.model_validate(given | change)
-
-
-def subscriber(
-    id_: str = "s1",
-    audiences: tuple[str, ...] = ("customers",),
-    channels: tuple[Channel, ...] = (Channel.EMAIL,),
-    components: tuple[str, ...] = (),
-) -> Subscriber:
-    choices = Choices(audiences=audiences, channels=channels, components=components)
-    return Subscriber(id=id_, kind=SubscriberKind.PERSON, choices=choices, at=AT)
+BOTH = (mail(), text())
 
 
 def test_only_chosen_channels_that_the_notice_offers_are_used() -> None:
-    chosen = subscriber(channels=(Channel.SMS, Channel.X))
-    assert channels_for(chosen, notice(), None) == (Channel.SMS,)
+    assert channels_for(subscriber(channels=(SMS, X)), notice()) == (SMS,)
+    assert why_not(subscriber(channels=(X,)), notice()) == "no_channel_of_theirs"
 
 
 def test_who_chose_other_components_is_not_told() -> None:
-    assert channels_for(subscriber(components=("Billing",)), notice(), None) == ()
-    assert channels_for(subscriber(components=("search",)), notice(), None) == (Channel.EMAIL,)
-    assert channels_for(subscriber(components=("Billing",)), notice(components=()), None) == (Channel.EMAIL,)
+    assert why_not(subscriber(components=("Billing",)), notice()) == "other_components"
+    assert why_not(subscriber(components=("search",)), notice()) is None
+    assert why_not(subscriber(components=("Billing",)), notice(components=())) is None
+
+
+def test_who_is_elsewhere_is_not_told() -> None:
+    assert why_not(subscriber(regions=("eu-west",)), notice(regions=("us-east",))) == "other_regions"
+    assert why_not(subscriber(regions=("EU-West",)), notice(regions=("eu-west", "us-east"))) is None
+    assert why_not(subscriber(), notice(regions=("us-east",))) is None
+    assert why_not(subscriber(regions=("eu-west",)), notice()) is None
+
+
+def test_who_lives_in_another_time_zone_is_told_at_another_time() -> None:
+    berlin = notice(zones=("Europe/Berlin",))
+    assert why_not(subscriber(), berlin) == "other_time_zone"
+    assert why_not(subscriber(time_zone="Europe/Berlin"), berlin) is None
+
+
+SELECTING: dict[str, Any] = {
+    "roles": ("responder",), "contracts": ("gold",), "regions": ("EU",), "components": ("Search",),
+}  # fmt: skip
+SELECTED: dict[str, Any] = {
+    "roles": ("oncall", "responder"), "contract": "gold", "regions": ("eu",), "components": ("search",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SELECTING)
+def test_an_audience_may_select_who_did_not_choose_it(kind: str) -> None:
+    selecting = notice("responders", group=group("responders", **{kind: SELECTING[kind]}), components=())
+    profile = "contract" if kind == "contracts" else kind
+    assert why_not(subscriber(**{profile: SELECTED[profile]}), selecting) is None
+    assert why_not(subscriber(), selecting) == "not_of_this_audience"
+
+
+@pytest.mark.parametrize("lacking", SELECTED)
+def test_who_lacks_one_of_the_kinds_that_an_audience_names_is_not_selected(lacking: str) -> None:
+    selecting = notice("responders", group=group("responders", **SELECTING))
+    assert why_not(subscriber(**SELECTED), selecting) is None
+    assert why_not(subscriber(**{**SELECTED, lacking: None if lacking == "contract" else ()}), selecting) is not None
+
+
+def test_an_audience_that_selects_nobody_has_only_those_who_chose_it() -> None:
+    assert why_not(subscriber(roles=("responder",)), notice("technical")) == "not_of_this_audience"
 
 
 def test_who_belongs_to_two_audiences_is_told_in_the_higher_one_only() -> None:
     both = subscriber(audiences=("customers", "executives"))
-    assert channels_for(both, notice("customers", outranked_by=("executives",)), None) == ()
-    assert channels_for(both, notice("executives"), None) == (Channel.EMAIL,)
+    outranked = notice("customers", outranked_by=(group("executives"),))
+    assert why_not(both, outranked) == "told_in_a_higher_audience"
+    assert why_not(both, notice("executives")) is None
+    by_role = notice("customers", outranked_by=(group("responders", roles=("responder",)),))
+    assert why_not(subscriber(roles=("responder",)), by_role) == "told_in_a_higher_audience"
+
+
+def test_who_must_never_hear_of_it_is_in_a_batch_so_that_their_silence_is_on_record() -> None:
+    kept_from = notice(never=(group("nobody", contracts=("press",)),))
+    reporter = subscriber(contract="press")
+    assert why_not(reporter, kept_from) == "never_told"
+    [made] = batches(kept_from, 0, {"s1": reporter}, {})
+    assert made.recipients == ("s1",)
+    assert made.never == kept_from.never
 
 
 def test_who_heard_of_it_hears_the_end_whatever_they_chose_since() -> None:
-    moved = subscriber(audiences=("technical",), channels=(Channel.EMAIL,))
-    heard = Heard("customers", frozenset({Channel.SMS}))
-    assert channels_for(moved, notice(closing=True), heard) == (Channel.SMS,)
-    assert channels_for(moved, notice(closing=False), heard) == ()
+    moved = subscriber(audiences=("technical",))
+    assert channels_for(moved, notice(closing=True), frozenset({SMS})) == (SMS,)
+    assert channels_for(moved, notice(closing=False), frozenset({SMS})) == ()
+    assert channels_for(subscriber(erased=True), notice(closing=True), frozenset({SMS})) == (SMS,)
+    assert channels_for(subscriber(), notice(closing=True), frozenset({SMS})) == (EMAIL, SMS)
+
+
+def test_who_heard_it_on_a_channel_that_is_gone_hears_the_end_on_another() -> None:
+    moved = subscriber(audiences=("technical",), channels=(SMS,))
+    assert channels_for(moved, notice(closing=True), frozenset({X})) == (SMS,)
+    nowhere = subscriber(audiences=(), channels=())
+    assert channels_for(nowhere, notice(closing=True), frozenset({X})) == (EMAIL,)
+
+
+def test_a_correction_goes_to_those_who_got_the_wrong_text_and_to_nobody_else() -> None:
+    correction = notice(kind=NoticeKind.CORRECTION, corrects=1, seq=3)
+    subscribers = {s.id: s for s in (subscriber("a"), subscriber("b"), subscriber("c", audiences=("technical",)))}
+    made = list(batches(correction, 0, subscribers, {"a": frozenset({SMS}), "c": frozenset({EMAIL})}))
+    assert {(b.channel, b.recipients) for b in made} == {(EMAIL, ("c",)), (SMS, ("a",))}
+    assert why_not(subscribers["b"], correction) == "did_not_get_what_is_corrected"
+
+
+LEVELS = (
+    *(mail(language, level) for language in ("en", "de") for level in (Level.CUSTOMER, Level.TECHNICAL)),
+    mail("fr", Level.CUSTOMER), mail("en", Level.INTERNAL),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"language": "de"}, "de technical"),
+        ({"language": "de-CH", "level": Level.CUSTOMER}, "de customer"),
+        ({"language": "pt"}, "en technical"),
+        ({"language": "fr"}, "fr customer"),
+        ({"level": Level.EXECUTIVE}, "en technical"),
+        ({"level": Level.INTERNAL}, "en technical"),
+    ],
+)
+def test_everyone_reads_their_language_and_no_more_than_their_audience_may_see(
+    chosen: dict[str, Any], expected: str
+) -> None:
+    technical = notice("technical", level=Level.TECHNICAL, renderings=LEVELS)
+    [made] = batches(technical, 0, {"s1": subscriber(audiences=("technical",), **chosen)}, {})
+    content: Any = made.rendering.content
+    assert content.subject == expected
+
+
+def test_what_is_above_the_notices_level_is_not_even_offered() -> None:
+    leaking = notice(renderings=(mail(level=Level.INTERNAL), text()))
+    assert channels_for(subscriber(channels=(EMAIL, SMS)), leaking) == (SMS,)
+
+
+def test_readers_share_a_batch_when_they_read_the_same_bytes() -> None:
+    zoned = notice(renderings=(mail(zones=("Europe/Berlin",)),))
+    zones = {"a": "Europe/Berlin", "b": "UTC", "c": "Asia/Tokyo", "d": "Europe/Berlin"}
+    subscribers = {id_: subscriber(id_, time_zone=zone) for id_, zone in zones.items()}
+    made = {b.zone: b.recipients for b in batches(zoned, 0, subscribers, {})}
+    assert made == {"Europe/Berlin": ("a", "d"), "UTC": ("b", "c")}
 
 
 @given(st.lists(st.integers(0, 5000), unique=True, max_size=1300))
 def test_every_subscriber_is_in_exactly_one_batch_of_at_most_500(numbers: list[int]) -> None:
-    subscribers = [subscriber(f"s{n}") for n in numbers]
+    subscribers = {f"s{n}": subscriber(f"s{n}") for n in numbers}
     made = list(batches(notice(), 3, subscribers, {}))
-    assert sorted(r for b in made for r in b.recipients) == sorted(s.id for s in subscribers)
+    assert sorted(r for b in made for r in b.recipients) == sorted(subscribers)
     assert all(len(b.recipients) <= MAX_BATCH for b in made)
     assert len({b.batch_id for b in made}) == len(made)
 
 
 def test_a_second_fan_out_writes_the_same_batches() -> None:
-    subscribers = [subscriber(f"s{n}", channels=(Channel.EMAIL, Channel.SMS)) for n in range(700)]
+    subscribers = {f"s{n}": subscriber(f"s{n}", channels=(EMAIL, SMS)) for n in range(700)}
     once = list(batches(notice(), 3, subscribers, {}))
-    again = list(batches(notice(), 3, reversed(subscribers), {}))
+    again = list(batches(notice(), 3, dict(reversed(subscribers.items())), {}))
     assert once == again
+
+
+def test_who_was_told_and_is_not_known_any_more_is_put_on_record() -> None:
+    [made] = batches(notice(closing=True), 0, {}, {"gone": frozenset({SMS})})
+    assert (made.channel, made.recipients) == (SMS, ("gone",))
+
+
+NAMES = st.lists(st.sampled_from(["customers", "technical", "Search", "Billing", "EU", "US"]), max_size=2).map(tuple)
+ANYONE = st.builds(
+    subscriber,
+    audiences=NAMES,
+    components=NAMES,
+    regions=NAMES,
+    roles=NAMES,
+    channels=st.sampled_from([(EMAIL,), (SMS, EMAIL), (X,), ()]),
+    time_zone=st.sampled_from(["UTC", "Europe/Berlin"]),
+    erased=st.booleans(),
+)
+GROUPS = st.builds(group, st.sampled_from(["customers", "technical"]), roles=NAMES, components=NAMES)
+NOTICES = st.builds(
+    notice,
+    components=NAMES,
+    regions=NAMES,
+    group=GROUPS,
+    outranked_by=st.lists(GROUPS, max_size=1).map(tuple),
+    never=st.lists(GROUPS, max_size=1).map(tuple),
+    zones=st.sampled_from([(), ("UTC",)]),
+    closing=st.booleans(),
+    corrects=st.sampled_from([None, 1]),
+    renderings=st.sampled_from([BOTH, (text(),), (mail(), post())]),
+)
+HEARD = st.sampled_from([NONE, frozenset({SMS}), frozenset({EMAIL, X})])
+
+
+@given(ANYONE, NOTICES, HEARD)
+def test_whoever_is_in_no_batch_has_a_reason_and_nobody_else(
+    someone: Any, told: Notice, heard: frozenset[Any]
+) -> None:
+    """`explain` computes the reason again: fan-out itself goes by the same function."""
+    made = list(batches(told, 0, {someone.id: someone}, {someone.id: heard} if heard else {}))
+    reason = why_not(someone, told, heard)
+    assert bool(made) == (reason in (None, "never_told"))
+    assert {b.channel for b in made} == set(channels_for(someone, told, heard))

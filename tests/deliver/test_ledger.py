@@ -1,42 +1,19 @@
 """The ledger moves forward only, so that crashes, repeats and late records change nothing."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.ledger import Ledger, Step, Told
+from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.work import Step, Told
 from schemas.base import Channel
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Outcome, Result
+from schemas.delivery import Result
 from schemas.ids import intent_id
-from schemas.journal import NoticeKind
+from tests.deliver.given import AT, attempted, ended, intended
 
-AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 TOLD = Told("INC-1", 1, Channel.EMAIL)
-NAMED = {"batch_id": "b1", "notice_id": "n1", "incident": "INC-1", "seq": 1, "channel": Channel.EMAIL, "at": AT}
-
-
-def intended(*recipients: str) -> DeliveriesIntended:
-    return DeliveriesIntended(
-        **NAMED, kind=NoticeKind.OPENED, audience="customers", rendering="0" * 64, recipients=recipients
-    )
-
-
-def attempted(*recipients: str, attempt: int = 1) -> DeliveryAttempted:
-    return DeliveryAttempted(
-        **NAMED,
-        attempt_id=f"a{attempt}",
-        attempt=attempt,
-        kind=NoticeKind.OPENED,
-        rendering="0" * 64,
-        recipients=recipients,
-    )
-
-
-def ended(result: Result, *recipients: str, attempt: int = 1, due: datetime | None = None) -> DeliveriesEnded:
-    outcomes = tuple(Outcome(recipient=r, result=result, reason="test", due=due) for r in recipients)
-    return DeliveriesEnded(**NAMED, attempt_id=f"a{attempt}", attempt=attempt, outcomes=outcomes)
 
 
 def folded(*records: object) -> Ledger:
@@ -89,10 +66,8 @@ def test_unknowns_are_counted_over_all_attempts() -> None:
     assert work.unknowns == 2
 
 
-def test_who_may_have_been_told_counts_as_having_heard() -> None:
+def test_the_thread_in_a_mailbox_begins_with_what_may_have_arrived() -> None:
     ledger = folded(intended("s1", "s2"), attempted("s1", "s2"), ended(Result.UNKNOWN, "s1"))
-    assert set(ledger.heard("INC-1")) == {"s1"}
-    assert ledger.heard("INC-1")["s1"].audience == "customers"
     assert ledger.first_intent("INC-1", Channel.EMAIL, "s1") == intent_id("INC-1", 1, "s1", "email")
     assert ledger.first_intent("INC-1", Channel.EMAIL, "s2") is None
 
@@ -131,7 +106,51 @@ def test_a_record_seen_twice_changes_nothing(records: list[object], data: st.Dat
 
 @pytest.mark.parametrize("result", [Result.ACCEPTED, Result.PERMANENT, Result.SUPPRESSED, Result.PARKED])
 def test_every_terminal_result_ends_the_work(result: Result) -> None:
-    work = folded(intended("s1"), attempted("s1"), ended(result, "s1")).work(TOLD, "s1")
+    work = folded(intended("s1"), attempted("s1"), ended(result, "s1", before_any=False)).work(TOLD, "s1")
     assert work is not None
     assert work.terminal
     assert work.step is Step.ENDED
+
+
+@pytest.mark.parametrize("result", [Result.DEFERRED, Result.SUPPRESSED])
+def test_what_is_decided_before_an_attempt_does_not_end_one_that_another_worker_has_begun(result: Result) -> None:
+    ledger = folded(intended("s1"), attempted("s1"), ended(result, "s1", due=AT))
+    assert [found.recipients for found in ledger.open_attempts()] == [("s1",)]
+    work = folded(intended("s1"), attempted("s1"), ended(result, "s1"), ended(Result.UNKNOWN, "s1")).work(TOLD, "s1")
+    assert work is not None
+    assert work.uncertain
+
+
+def test_what_was_put_off_by_one_worker_and_begun_by_another_is_open() -> None:
+    ledger = folded(intended("s1"), ended(Result.DEFERRED, "s1", due=AT), attempted("s1"))
+    assert [found.recipients for found in ledger.open_attempts()] == [("s1",)]
+
+
+def test_turns_that_put_it_off_are_no_attempts_and_begin_its_deadline_anew() -> None:
+    later = AT + timedelta(hours=14)
+    ledger = folded(
+        intended("s1"),
+        ended(Result.DEFERRED, "s1", attempt=1, due=AT + timedelta(hours=1)),
+        ended(Result.DEFERRED, "s1", attempt=2, due=later),
+        attempted("s1", attempt=3),
+    )
+    assert ledger.tries(TOLD, "s1", 3) == 1
+    assert ledger.since(TOLD, "s1") == later
+    assert ledger.since(TOLD, "s2") == AT
+
+
+def test_a_doubt_about_the_last_attempt_outlasts_being_put_off() -> None:
+    unknown = (intended("s1"), attempted("s1"), ended(Result.UNKNOWN, "s1", due=AT))
+    put_off = folded(*unknown, ended(Result.DEFERRED, "s1", attempt=2, due=AT)).work(TOLD, "s1")
+    refused = folded(*unknown, attempted("s1", attempt=2), ended(Result.RETRYABLE, "s1", attempt=2, due=AT))
+    assert put_off is not None
+    assert (put_off.result, put_off.uncertain, put_off.heard) == (Result.DEFERRED, True, True)
+    after = refused.work(TOLD, "s1")
+    assert after is not None
+    assert (after.uncertain, after.heard) == (False, True)
+
+
+def test_those_of_one_record_who_stand_alike_share_their_work() -> None:
+    many = tuple(f"s{n}" for n in range(50))
+    ledger = folded(intended(*many), attempted(*many), ended(Result.ACCEPTED, *many[:40]))
+    assert len({id(work) for work in ledger.works(TOLD).values()}) == 2

@@ -42,7 +42,10 @@ class World:
     log: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     committed: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
+    sent_at: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     now: datetime = AT
+    to_come: list[tuple[datetime, Outgoing]] = field(default_factory=list)
+    """What others will write, and when: it stands in the log once the clock has gone that far."""
     vault: Vault = field(default_factory=lambda: Vault.of(b"a secret for tests, 32 characters"))
     earlier: list["asyncio.Task[object]"] = field(default_factory=list)
     kept: list[object] = field(default_factory=list)
@@ -55,6 +58,24 @@ class World:
         at = len(records)
         records.append(Record(outgoing.topic, 0, at, self.now, outgoing.key, outgoing.value, outgoing.headers))
         return at
+
+    def pass_to(self, moment: datetime) -> None:
+        """Lets time pass, and happen what was to come until then."""
+        self.now = max(self.now, moment)
+        for at, outgoing in [one for one in self.to_come if one[0] <= self.now]:
+            self.to_come.remove((at, outgoing))
+            self.append(outgoing)
+
+    def reasons(self, subscriber: str, seq: int) -> list[str]:
+        """The reasons on record for the outcomes of a recipient's messages at a journal entry, in their order."""
+        ended = (codec.decode(record, Message).data for record in self.log[topics.DELIVERY_RECORDS_TOPIC.name])
+        return [
+            outcome.reason
+            for data in ended
+            if isinstance(data, DeliveriesEnded) and data.seq == seq
+            for outcome in data.outcomes
+            if outcome.recipient == subscriber
+        ]
 
     def ledger(self) -> tuple[Ledger, Counter[str], Counter[str]]:
         """The fold of the delivery records, the unknowns per intent, and all reasons."""
@@ -102,7 +123,7 @@ class Process:
             lambda subscriber, channel: f"https://example.com/{subscriber}/{channel}",
             lambda: world.now, world.random.random,
         )  # fmt: skip
-        self.fan_out = FanOut(self.pen, self.dead, self.holdings)
+        self.fan_out = FanOut(self.pen, self.dead, self.holdings, lambda: world.now)
 
     async def step(self) -> None:
         """Any moment at which the outside is awaited."""
@@ -135,9 +156,10 @@ class Process:
                 self.world.earlier.clear()
                 continue
             wakes = [wake.due for holding in self.holdings.all() for wake in holding.wakes.values()]
-            if not wakes:
+            moments = [*wakes, *(at for at, _ in self.world.to_come)]
+            if not moments:
                 return
-            self.world.now = max(self.world.now, min(wakes)) + timedelta(milliseconds=1)
+            self.world.pass_to(min(moments) + timedelta(milliseconds=1))
             for holding in self.holdings.all():
                 await self.post.waiting.bring_back(holding)
 
@@ -228,6 +250,7 @@ class _Provider:
         fate = world.random.choice(("taken", "taken", "later", "dark", "taken, dark")) if world.trouble else "taken"
         world.trouble = max(0, world.trouble - 1)
         world.accepted[recipient.intent_id] += fate.startswith("taken")
+        world.sent_at[recipient.intent_id].append(world.now)
         await self._process.step()
         result = {"taken": Result.ACCEPTED, "later": Result.RETRYABLE}.get(fate, Result.UNKNOWN)
         return Sent(result, fate)

@@ -1,0 +1,90 @@
+"""Notices as they are emitted: a telling with its words, and how each recipient is treated."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from pipeline.decide.audience import group_of, never, outranking
+from pipeline.decide.compose import compose
+from pipeline.decide.enrich import components_after, regions_after
+from pipeline.decide.occasion import Occasion, Telling
+from pipeline.decide.occasions import count_of, readers_of
+from pipeline.decide.state import IncidentState
+from pipeline.decide.step import Step
+from pipeline.decide.turn import ENDS
+from pipeline.policy import Policy
+from pipeline.policy.cadence import Cadence
+from schemas import ids
+from schemas.base import Channel
+from schemas.journal import NoticeKind
+from schemas.notice import LocalHours, Manners, Notice
+from schemas.rendering import Rendering
+
+WAKING = frozenset(
+    {NoticeKind.OPENED, NoticeKind.REOPENED, NoticeKind.IMPACT_CHANGED, NoticeKind.CORRECTION, NoticeKind.RETRACTION}
+)
+"""Kinds that wake somebody up when the incident is bad enough; that it is over can wait for the morning."""
+
+
+def composed(
+    state: IncidentState,
+    telling: Telling,
+    occasion: Occasion,
+    policy: Policy,
+    channels: Collection[Channel] | None,
+) -> tuple[Rendering, ...]:
+    """The words, for those who read them."""
+    readers = readers_of(telling, count_of(state, telling), policy)
+    return compose(telling, replace(occasion, readers=readers), policy, channels)
+
+
+def notice_of(
+    state: IncidentState,
+    step: Step,
+    telling: Telling,
+    among: tuple[Telling, ...],
+    seq: int,
+    at: datetime,
+    renderings: tuple[Rendering, ...],
+    policy: Policy,
+) -> Notice:
+    """The notice of a telling; `among` are all that are told in the same entry."""
+    before, now = tuple(state.known.components or ()), tuple(step.known.components or ())
+    ended = telling.kind in ENDS
+    severity = step.known.severity
+    return Notice(
+        notice_id=ids.notice_id(state.incident, seq, telling.audience, telling.corrects),
+        incident=state.incident,
+        seq=seq,
+        at=at,
+        kind=telling.kind,
+        group=group_of(telling.audience, policy),
+        level=telling.level,
+        lane=telling.lane,
+        closing=ended,
+        urgent=severity in policy.cadence.recipient.urgent and telling.kind in WAKING,
+        severity=severity,
+        # Those whose component is no longer concerned hear of just that; the end is for all who ever were.
+        components=components_after(state, step.known) if ended else tuple(dict.fromkeys((*now, *before))),
+        regions=regions_after(state, step.known) if ended else tuple(step.known.regions or ()),
+        zones=telling.zones,
+        corrects=telling.corrects,
+        outranked_by=outranking(among, telling, policy),
+        never=never(telling.audience, step, policy),
+        manners=manners_of(policy.cadence),
+        renderings=renderings,
+    )
+
+
+def manners_of(cadence: Cadence) -> Manners:
+    """How the policy has one recipient treated."""
+    rules, office = cadence.recipient, cadence.office
+    hours = {} if office is None else {"office_hours": LocalHours(from_=office.opens, until=office.closes)}
+    return Manners(
+        quiet_hours={c: LocalHours(from_=begins, until=ends) for c, (begins, ends) in rules.quiet.items()},
+        country=office.country if office else None,
+        digest_at=rules.digest_at,
+        at_most=rules.at_most,
+        cap_window_s=round(rules.cap_window.total_seconds()),
+        **hours,
+    )

@@ -1,0 +1,115 @@
+"""The past: what the ledger knows of a recipient beside the intent at hand. What `admit` and fan-out look back on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.work import Told, Work
+from schemas.base import Channel
+from schemas.delivery import DeliveryBatch
+from schemas.journal import NoticeKind
+
+ASIDE = frozenset(
+    {NoticeKind.REVIEW, NoticeKind.CORRECTION, NoticeKind.RETRACTION, NoticeKind.REMINDER, NoticeKind.DIGEST}
+)
+"""Kinds that do not say how the incident stands now: they make no earlier notice old, and open nothing to be closed."""
+
+Shown = Callable[[datetime], datetime]
+"""What an incident's clock shows when ours shows a moment (a played incident has a clock of its own)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of one recipient, on one channel, when a message to them is admitted.
+
+    `corrected`: what they are to be told was corrected or taken back. `ended`: its audience is told the end already.
+    `newer`: they were told, or are to be, how the incident stood later; `newer_end`: that it was over. `begun`: they
+    were told, or are to be, anything else of the incident; `heard`: they were. `wrong`: where the message stands that
+    this one corrects. `sends`: when messages that count for the cap were begun, in order, by the incident's clock.
+    """
+
+    corrected: bool = False
+    ended: bool = False
+    newer: bool = False
+    newer_end: bool = False
+    begun: bool = False
+    heard: bool = False
+    wrong: Work | None = None
+    sends: tuple[datetime, ...] = ()
+
+
+NOTHING = Past()
+
+
+def past_of(ledger: Ledger, batch: DeliveryBatch, recipient: str, at: datetime) -> Past:
+    """The past of one recipient of `batch` at this moment by our clock."""
+    corrected = ledger.corrected(batch.incident, batch.seq, batch.audience)
+    ended = ledger.ended_after(batch.incident, batch.seq, batch.audience)
+    newer = newer_end = begun = heard = False
+    for told in ledger.notices(batch.incident, batch.channel):
+        work = ledger.work(told, recipient) if told.seq != batch.seq else None
+        if work is None or not (work.stands or work.heard):
+            continue
+        begun, heard = True, heard or work.may_have_heard
+        if told.seq > batch.seq and work.stands and work.about is not None and work.about.kind not in ASIDE:
+            newer, newer_end = True, newer_end or work.about.closing
+    wrong = None
+    if batch.corrects is not None:
+        wrong = ledger.work(Told(batch.incident, batch.corrects, batch.channel), recipient)
+    sends = _sends(ledger, batch, recipient, at) if batch.channel in batch.manners.at_most else ()
+    if not (corrected or ended or begun or wrong or sends):
+        return NOTHING
+    return Past(corrected, ended, newer, newer_end, begun, heard, wrong, sends)
+
+
+def _sends(ledger: Ledger, batch: DeliveryBatch, recipient: str, at: datetime) -> tuple[datetime, ...]:
+    """The ends of incidents do not count. One message counts once, however often it was tried."""
+    speed = batch.clock.speed if batch.clock else 1.0
+    since = at - timedelta(seconds=batch.manners.cap_window_s / speed)
+    this = Told(batch.incident, batch.seq, batch.channel)
+    active = [told for told in ledger.tried_since(batch.channel, since) if told != this]
+    if len(active) < batch.manners.at_most[batch.channel]:
+        return ()  # so many notices cannot fill it
+    works = (ledger.work(told, recipient) for told in active)
+    times = [w.tried for w in works if w and w.tried and w.tried > since and not (w.about and w.about.closing)]
+    return tuple(shown_by(batch)(time) for time in sorted(times))
+
+
+def shown_by(batch: DeliveryBatch) -> Shown:
+    """What the clock of the batch's incident shows."""
+    return batch.clock.shown if batch.clock else lambda at: at
+
+
+def owed(ledger: Ledger, incident: str, audience: str) -> dict[str, frozenset[Channel]]:
+    """Who is to hear the end in this audience because they were told of the incident in it, and on which channels.
+
+    Everyone who was told, or may have been, or may still be, and has not heard the end since. Whoever moved between
+    audiences hears it in the one in which they were told last.
+    """
+    found: dict[str, frozenset[Channel]] = {}
+    for channel in Channel:
+        last: dict[str, str] = {}
+        for told in ledger.notices(incident, channel):
+            for recipient, work in ledger.works(told).items():
+                about = work.about
+                if about is None or about.kind in ASIDE:
+                    continue
+                if about.closing and work.may_have_heard:
+                    last.pop(recipient, None)
+                elif work.may_have_heard or not work.terminal:
+                    last[recipient] = about.audience
+        for recipient, heard_in in last.items():
+            if heard_in == audience:
+                found[recipient] = found.get(recipient, frozenset()) | {channel}
+    return found
+
+
+def got(ledger: Ledger, incident: str, seq: int, audience: str) -> dict[str, frozenset[Channel]]:
+    """Who got this audience's notice of that journal entry, or may have, or still waits for it; on which channels."""
+    found: dict[str, frozenset[Channel]] = {}
+    for channel in Channel:
+        for recipient, work in ledger.works(Told(incident, seq, channel)).items():
+            if (work.may_have_heard or not work.terminal) and work.about and work.about.audience == audience:
+                found[recipient] = found.get(recipient, frozenset()) | {channel}
+    return found

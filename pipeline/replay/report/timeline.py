@@ -1,0 +1,166 @@
+"""One incident as a picture: what the team said, what each audience was told, promises and their keeping.
+
+A row for the team, a row for each audience that was told anything. What came after the end (a review's reminders, days
+later) is not drawn: it stands in the list below the picture.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from markupsafe import Markup
+
+from pipeline.replay.difference import Change, Changed
+from pipeline.replay.report.drawing import element, group
+from pipeline.replay.results import Promised, Result, Sent
+from pipeline.replay.spans import span
+from schemas.journal import NoticeKind
+
+WIDTH, LEFT, RIGHT, ROW, TOP = 960.0, 112.0, 18.0, 30.0, 8.0
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
+"""Minutes between ticks, of which the finest that leaves at most nine is taken."""
+SHAPES = {
+    NoticeKind.OPENED: "start",
+    NoticeKind.REOPENED: "start",
+    NoticeKind.MAINTENANCE_STARTED: "start",
+    NoticeKind.RESOLVED: "end",
+    NoticeKind.MAINTENANCE_COMPLETED: "end",
+    NoticeKind.UNCHANGED: "beat",
+    NoticeKind.REMINDER: "nag",
+}
+"""By kind; everything else is an update."""
+INITIALS = {"email": "m", "sms": "s", "x": "x"}
+INITIALS_ROOM = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where a moment stands in the picture."""
+
+    first: datetime
+    last: datetime
+
+    def x(self, at: datetime) -> float:
+        """In the units of the view box."""
+        share = (at - self.first) / (self.last - self.first)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def shows(self, at: datetime) -> bool:
+        """Whether it is within the picture."""
+        return self.first <= at <= self.last
+
+
+def picture(result: Result, changes: Sequence[Changed] = ()) -> Markup:
+    """The incident as SVG; with `changes`, what another policy told otherwise is drawn behind it."""
+    scale = _scale(result)
+    told = [name for name in result.audiences if _concerns(name, result, changes)]
+    parts = [*_axis(scale, len(told) + 1), *_row_of_the_team(result, scale)]
+    for place, name in enumerate(told, start=1):
+        y = TOP + (place + 0.5) * ROW
+        sent = [one for one in result.sent if one.audience == name]
+        parts += _row(name, y, sent, [p for p in result.promises if p.audience == name], scale)
+        parts += _otherwise(y, [c for c in changes if c.notice.audience == name], scale)
+    height = TOP + (len(told) + 1) * ROW + 22
+    label = f"{result.incident}: what the team said and what {len(told)} audiences were told"
+    return element("svg", group(parts), viewBox=f"0 0 {WIDTH:.0f} {height:.0f}", role="img", aria_label=label)
+
+
+def _concerns(name: str, result: Result, changes: Iterable[Changed]) -> bool:
+    return (
+        result.audiences[name].notices > 0
+        or any(one.audience == name for one in result.sent)
+        or any(changed.notice.audience == name for changed in changes)
+    )
+
+
+def _scale(result: Result) -> Scale:
+    """From the first word to the last one while it was open, with a little room, at least ten minutes."""
+    within = [post.at for post in result.said]
+    ends = [one.at for one in result.sent if one.while_open or SHAPES.get(one.kind) == "end"]
+    if result.ended is not None:
+        within = [at for at in within if at <= result.ended] or within[:1]
+    last = max([*within, *ends])
+    length = max(last - result.began, timedelta(minutes=10))
+    return Scale(result.began - length * 0.02, result.began + length * 1.03)
+
+
+def _axis(scale: Scale, rows: int) -> Iterable[Markup]:
+    minutes = (scale.last - scale.first).total_seconds() / 60
+    step = next((step for step in STEPS if minutes / step <= 9), STEPS[-1])
+    bottom = TOP + rows * ROW
+    day = scale.first.replace(hour=0, minute=0, second=0, microsecond=0)
+    at = day + timedelta(minutes=step) * -(-(scale.first - day) // timedelta(minutes=step))
+    while at <= scale.last:
+        x = scale.x(at)
+        yield element("line", x1=x, x2=x, y1=TOP, y2=bottom, class_="grid")
+        yield element("text", _tick(at, step), x=x, y=bottom + 15, class_="tick middle")
+        at += timedelta(minutes=step)
+
+
+def _tick(at: datetime, step: int) -> str:
+    return f"{at:%d %b}" if step >= 1440 or (at.hour, at.minute) == (0, 0) else f"{at:%H:%M}"
+
+
+def _row_of_the_team(result: Result, scale: Scale) -> Iterable[Markup]:
+    y = TOP + 0.5 * ROW
+    yield element("text", "the team", x=LEFT - 12, y=y + 4, class_="row end strong")
+    yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="thread")
+    for post in result.said:
+        if scale.shows(post.at):
+            title = element("title", f"{post.at:%H:%M} the team: {post.kind}{'' if post.news else ', nothing new'}")
+            yield _mark("said" if post.news else "same", scale.x(post.at), y, title)
+
+
+def _row(name: str, y: float, sent: Sequence[Sent], promises: Iterable[Promised], scale: Scale) -> Iterable[Markup]:
+    shown = [one for one in sent if scale.shows(one.at)]
+    yield element("text", name[:17], x=LEFT - 12, y=y + 4, class_="row end")
+    yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="thread")
+    for promise in promises:
+        if scale.shows(promise.made_at):
+            style = {True: "kept", False: "broken", None: "owed"}[promise.kept]
+            end = scale.x(min(promise.due, scale.last))
+            title = element("title", f"promised for {promise.due:%H:%M} by {promise.by}: {style}")
+            yield element(
+                "line", title, x1=scale.x(promise.made_at), x2=end, y1=y + 8, y2=y + 8, class_=f"promise {style}"
+            )
+    written = -INITIALS_ROOM
+    for one in shown:
+        x = scale.x(one.at)
+        how = " and ".join(one.channels) or "no channel"
+        title = element("title", f"{one.at:%H:%M} {name} by {how}: {one.kind.replace('_', ' ')}")
+        yield _mark(SHAPES.get(one.kind, "update"), x, y, title)
+        if x - written >= INITIALS_ROOM:
+            written = x
+            yield element("text", "".join(INITIALS[c] for c in one.channels), x=x, y=y - 8, class_="how middle")
+    yield from _longest(shown, y, scale)
+
+
+def _longest(shown: Sequence[Sent], y: float, scale: Scale) -> Iterable[Markup]:
+    """The longest silence of the row, where there is room for its length."""
+    heard = [one for one in shown if SHAPES.get(one.kind) != "nag"]
+    gaps = [(b.at - a.at, a.at, b.at) for a, b in pairwise(heard) if a.while_open]
+    if gaps and (longest := max(gaps))[0]:
+        length, since, until = longest
+        x1, x2 = scale.x(since), scale.x(until)
+        yield element("line", x1=x1, x2=x2, y1=y, y2=y, class_="silence")
+        if x2 - x1 > 60:
+            yield element("text", span(length.total_seconds()), x=(x1 + x2) / 2, y=y - 3, class_="gap middle")
+
+
+def _otherwise(y: float, changes: Iterable[Changed], scale: Scale) -> Iterable[Markup]:
+    """Rings around what only one of two policies tells, and a line from where a notice was to where it is."""
+    for changed in changes:
+        old, new = changed.old, changed.new
+        if changed.change is Change.MOVED and old and new and scale.shows(old.at) and scale.shows(new.at):
+            yield element("line", x1=scale.x(old.at), x2=scale.x(new.at), y1=y, y2=y, class_="moved")
+        for one, style in ((old, "old"), (new, "new")):
+            alone = changed.change in {Change.ONLY_OLD, Change.ONLY_NEW, Change.MOVED}
+            if one is not None and alone and scale.shows(one.at):
+                yield _mark("ring", scale.x(one.at), y, None, style)
+
+
+def _mark(shape: str, x: float, y: float, title: Markup | None, style: str = "") -> Markup:
+    """A mark by the page's own symbols; each is 14 wide and drawn around its middle."""
+    given = f"mark {style}" if style else f"mark {shape}"
+    return element("use", title or "", href=f"#{shape}", x=x - 7, y=y - 7, width=14, height=14, class_=given)

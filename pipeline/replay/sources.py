@@ -1,0 +1,78 @@
+"""Where incidents, policies and census of a back-test come from: files and directories, or the running system."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import policy
+from pipeline.errors import NotFound
+from pipeline.policy import Policy
+from pipeline.recorded import read
+from pipeline.replay.past import Past, pasts_of, recorded_in
+from pipeline.settings import REPOSITORY, Settings
+from schemas import codec, topics
+from schemas.census import AudienceCount, Census, total
+from schemas.journal import JournalEntry
+from schemas.policy import PolicyPublished
+
+SHIPPED = REPOSITORY / "deploy" / "policies"
+MIN_PREFIX = 4
+"""Hexadecimal digits that name a version: fewer would be a name by chance."""
+
+
+def pasts_from(paths: Sequence[Path]) -> list[Past]:
+    """The incidents in files of recordings. Raises RecordingError."""
+    return pasts_of(read(paths))
+
+
+async def pasts_from_log(settings: Settings) -> list[Past]:
+    """The incidents of the running system's journal. Raises BrokerError."""
+    from pipeline.broker import connect  # the broker's client is not imported where it is not needed
+
+    journals: dict[str, dict[int, JournalEntry]] = {}
+    async for record in connect.read_all(settings, topics.INCIDENT_JOURNAL.name):
+        entry = codec.decode(record, JournalEntry).data
+        journals.setdefault(entry.incident, {}).setdefault(entry.seq, entry)  # a second one repeats it after a crash
+    ordered = {incident: [entry for _, entry in sorted(found.items())] for incident, found in journals.items()}
+    return pasts_of(recorded_in(ordered))
+
+
+async def census_from_log(settings: Settings) -> dict[str, AudienceCount]:
+    """The last census of every partition, in sum. Raises BrokerError."""
+    from pipeline.broker import connect  # see above
+
+    latest: dict[bytes | None, Census] = {}
+    async for record in connect.read_all(settings, topics.CENSUS.name):
+        latest[record.key] = codec.decode(record, Census).data
+    return total(latest.values())
+
+
+async def published(settings: Settings) -> list[PolicyPublished]:
+    """Every version that was ever published, in order. Raises BrokerError."""
+    from pipeline.broker import connect  # see above
+
+    return [
+        codec.decode(record, PolicyPublished).data async for record in connect.read_all(settings, topics.POLICIES.name)
+    ]
+
+
+def policy_called(name: str, versions: Sequence[PolicyPublished] = ()) -> Policy:
+    """The policy in a directory, one that ships, or one of `versions` by the beginning of its hash or by its name.
+
+    Raises NotFound, PolicyError.
+    """
+    for directory in (Path(name), SHIPPED / name):
+        if directory.is_dir():
+            return policy.compile(policy.load(directory))
+    by_hash = {version.hash: version for version in versions if version.hash.startswith(name)}
+    if len(name) >= MIN_PREFIX and len(by_hash) == 1:
+        return policy.compile(next(iter(by_hash.values())))
+    if len(name) >= MIN_PREFIX and by_hash:
+        raise NotFound(f"{len(by_hash)} published versions begin with {name!r}; give more digits")
+    for version in reversed(versions):
+        if version.name == name:
+            return policy.compile(version)
+    shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir()))
+    raise NotFound(
+        f"no policy {name!r}: give a directory of documents, one that ships ({shipped}), or, with --from-log, "
+        "the first digits of a published version's hash"
+    )

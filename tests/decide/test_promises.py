@@ -1,0 +1,149 @@
+"""Promised next updates: stated, watched, warned of before they are missed, kept or broken on record."""
+
+from datetime import timedelta
+
+from pipeline.decide.incident import moment
+from schemas.base import Channel, Severity
+from schemas.command import Hold, Wake, WakeReason
+from schemas.incident import Consequences, IncidentResolved, IncidentUpdated, MonitoringStarted
+from schemas.journal import (
+    FieldWithheld,
+    InputIgnored,
+    NoticeKind,
+    PromiseBroken,
+    PromiseKept,
+    PromiseMade,
+    PromiseWarned,
+    WakeScheduled,
+)
+from tests.decide.saying import EVERYBODY, UPDATED, decisions, of, opened
+from tests.decide.stories import START, Operator, Story, a_policy, email_to, given, notices_told, sms_to, told
+
+SCOPE = {"consequences": Consequences(now="Cards are declined.")}
+"""Said, so that nobody is reminded of it."""
+PROMISED = START + timedelta(hours=1)
+
+
+def test_upstreams_promise_is_made_to_everyone_who_will_be_told_when_it_comes():
+    first = Story().take(opened(next_update_at=PROMISED))
+    assert {p.audience for p in decisions(first, PromiseMade)} == UPDATED
+    assert {(p.due, p.by) for p in decisions(first, PromiseMade)} == {(PROMISED, "upstream")}
+
+
+def test_where_upstream_promises_nothing_the_cadence_does_and_states_it():
+    first = Story().take(opened(**SCOPE), after=0)
+    assert {(p.due, p.by) for p in decisions(first, PromiseMade)} == {(START + timedelta(minutes=45), "cadence")}
+    assert "Next update: by 22:45 UTC" in email_to("customers", first).text
+
+
+def test_a_channel_that_carries_no_updates_states_no_time_for_one():
+    first = Story().take(opened(next_update_at=PROMISED))
+    assert Channel.SMS in told(first)["customers"].renderings
+    assert "23:00" not in sms_to("customers", first).text
+
+
+def test_a_promise_is_kept_by_whatever_is_told_in_time():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED))
+    second = story.take(IncidentUpdated(summary="We found the cause."), 30)
+    assert {(p.audience, p.due) for p in decisions(second, PromiseKept)} == {(name, PROMISED) for name in UPDATED}
+
+
+def test_before_a_promise_is_missed_those_who_can_say_something_are_reminded_and_then_unchanged_is_told():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED, **SCOPE), after=0)
+    called = story.passes(60)
+    warned, kept = called
+    assert warned.entry.at == PROMISED - timedelta(minutes=12)
+    assert decisions(warned, PromiseWarned)
+    assert notices_told([warned]) == [("responders", "reminder")]
+    assert kept.entry.at == PROMISED - timedelta(minutes=2)
+    assert {n.kind for n in kept.notices} == {NoticeKind.UNCHANGED}
+    assert {p.audience for p in decisions(kept, PromiseKept)} == UPDATED
+
+
+def test_news_before_the_reminder_takes_its_place():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED, **SCOPE), after=0)
+    story.take(IncidentUpdated(summary="We found the cause."), after=40)
+    assert notices_told(story.passes(20)) == []
+
+
+def test_every_further_word_carries_its_own_promise_and_the_rhythm_slows_in_a_long_incident():
+    story = Story()
+    story.take(opened(**SCOPE), after=0)
+    called = [d for d in story.passes(8 * 60) if any(n.kind is NoticeKind.UNCHANGED for n in d.notices)]
+    gaps = [(of("technical", d, PromiseMade).due - d.entry.at).total_seconds() / 60 for d in called]
+    assert set(gaps[:2]) == {45.0}
+    assert gaps[-1] == 90.0
+
+
+def test_news_that_nobody_was_told_of_a_small_incident_is_told_when_its_next_word_is_due():
+    story = Story()
+    story.take(opened(Severity.MINOR, **SCOPE), after=0)
+    assert not story.take(IncidentUpdated(summary="We found the cause."), 20).notices
+    (_, due) = story.passes(40)
+    assert {n.kind for n in due.notices} == {NoticeKind.UPDATED}
+    assert "We found the cause." in email_to("customers", due).text
+    assert told(due)["customers"].reason == "the promised update: what was said since"
+
+
+def test_while_an_operator_holds_them_the_promise_is_broken_on_record():
+    manager = Operator("maria", ("incident-manager",))
+    story = Story()
+    story.take(opened(next_update_at=PROMISED, **SCOPE), after=0)
+    story.take(Hold(audiences=("customers",)), by=manager)
+    called = story.passes(60)
+    broken = [p for decided in called for p in decisions(decided, PromiseBroken)]
+    assert [(p.audience, p.due) for p in broken] == [("customers", PROMISED)]
+
+
+def test_news_that_comes_too_late_breaks_the_promise_even_before_the_clock_calls():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED))
+    late = given(IncidentUpdated(summary="Late."), 2, PROMISED + timedelta(minutes=1))
+    decided = story.take_input(late)
+    assert {p.audience for p in decisions(decided, PromiseBroken)} == UPDATED
+
+
+def test_a_promised_update_of_a_small_incident_is_told_because_it_was_promised():
+    story = Story()
+    story.take(opened(Severity.MINOR, next_update_at=PROMISED))
+    second = story.take(IncidentUpdated(summary="We found the cause."))
+    assert told(second)["customers"].reason == "an update was promised"
+
+
+def test_a_promised_time_that_has_passed_is_neither_told_nor_promised():
+    first = Story().take(opened(next_update_at=START - timedelta(hours=1)))
+    assert decisions(first, FieldWithheld)[0].field == "next_update_at"
+    assert "upstream" not in {p.by for p in decisions(first, PromiseMade)}
+    assert "21:00" not in email_to("technical", first).text
+
+
+def test_the_end_needs_no_further_promise_and_keeps_the_last_one():
+    story = Story(policy=a_policy(cadence="{critical: 15m, major: 10m} => {}"))
+    story.take(opened(**SCOPE))
+    end = story.take(IncidentResolved())
+    assert {p.audience for p in decisions(end, PromiseKept)} == UPDATED
+    assert not decisions(end, PromiseMade)
+    assert notices_told(story.passes(24 * 60)) == []
+
+
+def test_a_wake_that_finds_everything_told_changes_nothing_and_asks_for_the_next():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED, **SCOPE), after=0)
+    story.take(MonitoringStarted(next_update_at=PROMISED + timedelta(hours=1)), after=10)
+    (woken,) = story.passes(40)
+    assert decisions(woken, InputIgnored)
+    assert decisions(woken, WakeScheduled)[0].due == PROMISED + timedelta(minutes=48)
+
+
+def test_a_wake_that_the_clock_gave_a_moment_early_counts_as_on_time():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED))
+    early = given(Wake(due=PROMISED, reason=WakeReason.PROMISE_DUE), 2, PROMISED - timedelta(milliseconds=5))
+    assert moment(story.state, early) == PROMISED
+
+
+def test_nobody_is_promised_a_time_that_is_not_theirs():
+    assert "public" in EVERYBODY - {p.audience for p in decisions(Story().take(opened()), PromiseMade)}
