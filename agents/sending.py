@@ -87,8 +87,8 @@ class Post:
         sending = [recipient for recipient, verdict in verdicts.items() if isinstance(verdict, Send)]
         done = await self._send_all(work, sending)
         if done:
-            await self.waiting.secure(work)
             holding.arrived(work.batch)
+            await self.waiting.secure(work)
         return done
 
     def _verdicts(self, work: InHand, recipients: Sequence[str]) -> dict[str, Verdict]:

@@ -39,14 +39,14 @@ class Waiting:
         self._random = random
         self.in_hand: set[str] = set()
 
-    async def later(self, work: InHand, outcomes: Iterable[Outcome]) -> None:
-        """Puts what is to be tried again among the waiting work."""
+    async def later(self, work: InHand, outcomes: Iterable[Outcome], turn: int | None = None) -> None:
+        """Puts what is to be tried again among the waiting work; `turn`: which one it waits for, if not the next."""
         by_due: dict[datetime, list[Outcome]] = {}
         for outcome in outcomes:
             if outcome.due is not None:
                 by_due.setdefault(outcome.due, []).append(outcome)
         for due, waiting in sorted(by_due.items()):
-            wake = _wake(work, due, waiting)
+            wake = _wake(work, due, waiting, turn or work.batch.attempt + 1)
             await self._emitter.write(
                 topics.DELIVERY_WAKES,
                 wake,
@@ -60,18 +60,21 @@ class Waiting:
     async def secure(self, work: InHand) -> None:
         """Sees to it that whoever has no end yet is brought back by waiting work, before the batch is acknowledged.
 
-        An attempt is open here if an earlier worker recorded it and died, or lost the partition, before its effect.
+        An attempt is open here if an earlier worker recorded it and died, or lost the partition, before its effect. It
+        may be of the turn before this batch's: what one worker put off another had begun.
         """
         await self.take_over(work.holding, work.told)
-        outcomes = []
+        by_turn: dict[int, list[Outcome]] = {}
         for recipient in work.batch.recipients:
             state = work.holding.ledger.work(work.told, recipient)
-            if state is None or state.due is None or state.terminal or state.attempt != work.batch.attempt:
+            if state is None or state.due is None or state.terminal or state.attempt > work.batch.attempt:
                 continue
             if not work.holding.is_awaited(work.told, recipient, state.attempt + 1):
                 result = state.result or Result.UNKNOWN
-                outcomes.append(Outcome(recipient=recipient, result=result, reason="restored", due=state.due))
-        await self.later(work, outcomes)
+                outcome = Outcome(recipient=recipient, result=result, reason="restored", due=state.due)
+                by_turn.setdefault(state.attempt + 1, []).append(outcome)
+        for turn, outcomes in sorted(by_turn.items()):
+            await self.later(work, outcomes, turn)
 
     async def take_over(self, holding: Holding, told: Told | None = None) -> None:
         """Puts every attempt (of one notice) that was left without an end on record; it is looked into after the hold.
@@ -142,8 +145,8 @@ class Waiting:
             await self._records.write(holding, told.incident, ended, derived("lost", *told, recipient), None)
 
 
-def _wake(work: InHand, due: datetime, waiting: Sequence[Outcome]) -> DeliveryWake:
+def _wake(work: InHand, due: datetime, waiting: Sequence[Outcome], turn: int) -> DeliveryWake:
     batch, ids = work.batch, tuple(outcome.recipient for outcome in waiting)
     name = derived("again", batch.notice_id, batch.channel, *ids)
-    again = batch.model_copy(update={"batch_id": name, "recipients": ids, "attempt": batch.attempt + 1})
-    return DeliveryWake(wake_id=derived("wake", name, again.attempt), due=due, reason=waiting[0].reason, batch=again)
+    again = batch.model_copy(update={"batch_id": name, "recipients": ids, "attempt": turn})
+    return DeliveryWake(wake_id=derived("wake", name, turn), due=due, reason=waiting[0].reason, batch=again)

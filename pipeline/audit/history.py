@@ -134,10 +134,12 @@ def _file_receipts(found: History, receipts: Iterable[tuple[AuditEntry, ReceiptR
 
 
 def _delivery(entry: AuditEntry) -> Record | None:
-    for model in (DeliveriesIntended, DeliveryAttempted, DeliveriesEnded, NoticeSuperseded):
-        if (record := _parsed(entry, model)) is not None:
-            return record
-    return None
+    return (
+        _parsed(entry, DeliveriesIntended)
+        or _parsed(entry, DeliveryAttempted)
+        or _parsed(entry, DeliveriesEnded)
+        or _parsed(entry, NoticeSuperseded)
+    )
 
 
 def _parsed(entry: AuditEntry, model: type[M]) -> M | None:

@@ -127,11 +127,11 @@ def _delivered(entry: JournalEntry, channel: Channel, fates: Mapping[str, Fate])
             told += f", within {_span((at - entry.input.appended_at).total_seconds())}"
         elif dues := [f.outcome.due for f in members if f.outcome and f.outcome.due]:
             told += f", again from {clock(rfc3339(min(dues)))}"
-        yield _line(entry, at, _SORTS.get(result, Sort.WAITING), told, len(members))
+        yield _line(entry, at, SORTS.get(result, Sort.WAITING), told, len(members))
 
 
 _ORDER: dict[Result | None, int] = {**{result: place for place, result in enumerate(Result)}, None: len(Result)}
-_SORTS: dict[Result | None, Sort] = {
+SORTS: dict[Result | None, Sort] = {
     Result.ACCEPTED: Sort.SAID,
     Result.SUPPRESSED: Sort.NOT_SAID,
     Result.PERMANENT: Sort.NOT_SAID,

@@ -24,6 +24,7 @@ from pipeline.replay.findings import Found, Report
 from pipeline.replay.past import Past
 from pipeline.replay.rerun import Conditions
 from pipeline.replay.results import Prices
+from pipeline.replay.spans import counted as many
 from pipeline.replay.sums import summed
 from pipeline.settings import Settings
 from schemas.census import AudienceCount
@@ -46,6 +47,7 @@ def backtest(
     ] = "none",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report to look at, one file.", dir_okay=False)] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write the picture of silence, one SVG.", dir_okay=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every incident and every reason.")] = False,
     sms_price: Annotated[float, typer.Option(min=0, help="USD for an SMS segment.")] = Prices().sms,
     x_price: Annotated[float, typer.Option(min=0, help="USD for a post on X.")] = Prices().x,
@@ -71,22 +73,33 @@ def backtest(
 
     said = f"everything is approved after {spelled(after)}" if after is not None else "nobody approves anything"
     report = Report(found(policy), found(against) if against else None, census_from, said, prices)
-    if html is not None:
-        from pipeline.replay.report import page  # the templates are not compiled where nobody looks
-
-        html.write_text(page(report), encoding="utf-8")
+    _write(report, html, picture)
     if as_json:
         sys.stdout.buffer.write(to_json(report))
     else:
         for line in lines(report, everything, in_full=incident is not None):
             typer.echo(line)
         took = time.perf_counter() - began
-        typer.echo(f"\n{len(pasts)} incidents in {took:.1f} s" + (f"; the report is {html}" if html else ""))
+        typer.echo(f"\n{many(len(pasts), 'incident')} in {took:.1f} s" + (f"; the report is {html}" if html else ""))
     problems = list(backtests.problems(report.new.sums))
     for problem in problems:
         typer.secho(problem, fg=typer.colors.RED, err=True)
     if problems:
         raise typer.Exit(1)
+
+
+def _write(report: Report, html: Path | None, picture: Path | None) -> None:
+    """The files that were asked for. Raises ConfigurationError where one cannot be written."""
+    if html is None and picture is None:
+        return
+    from pipeline.replay.report import page, silence  # its templates are not compiled where nobody looks
+
+    for path, made in ((html, page), (picture, silence)):
+        if path is not None:
+            try:
+                path.write_text(made(report), encoding="utf-8")
+            except OSError as error:
+                raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def lines(report: Report, everything: bool, in_full: bool) -> list[str]:
@@ -95,7 +108,7 @@ def lines(report: Report, everything: bool, in_full: bool) -> list[str]:
     found = [
         f"{new.policy.name} {new.policy.hash[:12]}"
         + (f" against {old.policy.name} {old.policy.hash[:12]}" if old else "")
-        + f": {len(new.results)} incidents, {new.sums.events} events",
+        + f": {many(len(new.results), 'incident')}, {many(new.sums.events, 'event')}",
         *backtests.wrapped(f"readers: {report.census_from}; {report.approvals}"),
         "",
     ]
@@ -115,7 +128,10 @@ def to_json(report: Report) -> bytes:
     new, old = report.new, report.old
     said: dict[str, Any] = {
         "policy": {"name": new.policy.name, "hash": new.policy.hash},
-        "readers": {"from": report.census_from, "audiences": {n: c.model_dump() for n, c in new.census.items()}},
+        "readers": {
+            "from": report.census_from,
+            "audiences": {n: c.model_dump(mode="json") for n, c in new.census.items()},
+        },
         "approvals": report.approvals,
         "prices_usd": report.prices,
         "incidents": len(new.results),

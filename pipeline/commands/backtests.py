@@ -5,9 +5,10 @@ from itertools import islice
 from textwrap import wrap
 
 from pipeline.commands.timelines import printable
-from pipeline.replay.difference import Change, Changed, IncidentDifference, counted
+from pipeline.replay.difference import Change, Changed, IncidentDifference
+from pipeline.replay.difference import counted as count_changes
 from pipeline.replay.results import Result, Sent
-from pipeline.replay.spans import span
+from pipeline.replay.spans import counted, span
 from pipeline.replay.sums import Kept, Spread, Sums
 
 SHOWN = 12
@@ -89,7 +90,7 @@ def _closure(sums: Sums) -> Iterator[str]:
     if sums.cut_off:
         yield f"{len(sums.cut_off)} were cut off 45 days after the team's last word: {_named(sums.cut_off)}"
     if sums.safe:
-        yield f"{sums.safe} notices went out in templated words only, in place of what nobody approved in time"
+        yield f"{sums.safe} notices went out in templated words, in place of what nobody had approved"
     if sums.ends_held:
         yield f"{sums.ends_held} ends were held back until they had held; {sums.ends_undone} of them had not"
 
@@ -135,20 +136,37 @@ def _worst(result: Result) -> float:
 def in_full(result: Result) -> Iterator[str]:
     """One incident: what the team said and what everyone was told, in the order of time."""
     yield f"{result.incident}: {printable(result.title)} ({result.severity}, {'large' if result.large else 'small'})"
-    said = [(post.at, 0, f"     said  {post.kind}: {printable(post.text)}") for post in result.said]
-    told = [(one.at, 1, f"     tell  {_sent(one)}: {one.reason}") for one in result.sent]
+    said = [(post.at, 0, f"the team {post.kind}: {printable(post.text)}") for post in result.said]
+    told = [(alike[0].at, 1, _told_alike(alike)) for alike in _alike(result.sent)]
     day = ""
     for at, _, text in sorted(said + told, key=lambda line: line[:2]):
         if (today := f"{at:%Y-%m-%d}") != day:
             yield today
             day = today
-        first, *rest = wrapped(text.strip(), 70)
+        first, *rest = wrapped(text, 71)
         yield f"  {at:%H:%M}  {first}"
-        yield from (f"{'':<15}{line}" for line in rest)
+        yield from (f"{'':<9}{line}" for line in rest)
     for name, heard in result.audiences.items():
         if heard.notices:
-            yield f"{name}: {heard.notices} notices, the longest silence {span(heard.silence_s)}"
+            yield f"{name}: {counted(heard.notices, 'notice')}, the longest silence {span(heard.silence_s)}"
     yield f"facts: the longest silence {span(result.facts_silence_s)}"
+
+
+def _alike(sent: Iterable[Sent]) -> list[list[Sent]]:
+    """Notices of one entry that say the same, together."""
+    found: dict[tuple[object, ...], list[Sent]] = {}
+    for one in sent:
+        found.setdefault((one.seq, one.kind, one.reason, one.zones), []).append(one)
+    return list(found.values())
+
+
+def _told_alike(alike: Sequence[Sent]) -> str:
+    by: dict[str, list[str]] = {}
+    for one in alike:
+        by.setdefault(" and ".join(one.channels) or "no channel", []).append(one.audience)
+    whom = "; ".join(f"{', '.join(names)} by {how}" for how, names in by.items())
+    where = f" in {', '.join(alike[0].zones)}" if alike[0].zones else ""
+    return f"tell {whom}{where} ({alike[0].kind.replace('_', ' ')}): {alike[0].reason}"
 
 
 def _sent(one: Sent) -> str:
@@ -159,10 +177,10 @@ def _sent(one: Sent) -> str:
 
 def difference_lines(found: Sequence[IncidentDifference], everything: bool) -> Iterator[str]:
     """How two policies differ: the counts, then notice by notice."""
-    counts = counted(found)
-    yield "difference        " + ", ".join(f"{count} {name}" for name, count in counts.items())
+    counts = count_changes(found)
     changed = [one for one in found if one.changes]
-    yield f"                  in {len(changed)} of {len(found)} incidents"
+    yield f"difference of the notices, in {len(changed)} of {counted(len(found), 'incident')}"
+    yield from (f"{count:>25}  {name}" for name, count in counts.items())
     for one in changed if everything else changed[:SHOWN]:
         yield f"{one.incident}: {printable(one.title)[:60]}"
         yield from (f"  {line}" for changed_one in one.changes for line in wrapped(_change(changed_one), 76))

@@ -14,7 +14,8 @@ from pipeline.audit.seal import SEALED_TOPICS, identity, source_of
 from pipeline.broker import connect
 from pipeline.commands.overview import Journal
 from pipeline.deliver.fanout import channels_for
-from pipeline.deliver.ledger import Ledger, Told
+from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.work import Told
 from pipeline.errors import TocsinError
 from pipeline.settings import Settings
 from schemas import codec, topics

@@ -40,7 +40,7 @@ def check(directory: Directory = None) -> None:
     """Read the documents and speak every kind of notice; nothing is published. Faults are named with line and fix."""
     compiled = policy.compile(policy.load(directory or Settings().policy_dir))
     spoken = rehearse(compiled)
-    typer.echo(f"{compiled.name} is sound: {spoken} notices rehearsed (hash {compiled.hash})")
+    typer.echo(f"{compiled.name} is sound: {spoken} texts rehearsed (hash {compiled.hash})")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from pipeline.commands.overview import owed, read_journal
 from pipeline.decide.state import IncidentState
 from pipeline.deliver.ledger import Ledger
 from pipeline.errors import BrokerError
+from pipeline.replay.spans import counted as counted  # others say it as this command does
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.base import Instant, rfc3339
@@ -158,7 +159,7 @@ def _open(state: IncidentState, now: datetime) -> Open:
         promised=due,
         due_in_s=None if due is None else (due - now).total_seconds(),
         overdue=due is not None and due < now,
-        held=sorted(state.drafts.keys() | state.held),
+        held=sorted({draft.telling.audience for draft in state.drafts.values()} | state.held),
         ending=state.ending.until if state.ending else None,
     )
 
@@ -203,11 +204,6 @@ def _print(found: Status) -> None:
         )
     if found.dead_letters:
         console.print(f"[red]dead      {counted(found.dead_letters, 'dead letter')}[/red]: tocsin deadletters list")
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: 1 dead letter, 2 dead letters."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def span(seconds: float) -> str:

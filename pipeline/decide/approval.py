@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeline.decide.audience import worst_of
 from pipeline.decide.occasion import Telling
 from pipeline.decide.state import Draft, IncidentState
 from pipeline.decide.step import Step
@@ -44,7 +45,8 @@ def required(
         needs |= dict.fromkeys(policy.audience.commanders[:1])
     if telling.kind not in REPEATED and not telling.safe:
         group = policy.audiences.get(telling.audience)
-        if group is not None and group.consent is not None and telling.kind in group.consent.of:
+        worst = worst_of(state, step)
+        if group is not None and group.consent is not None and group.consent.needed_for(telling.kind, worst):
             needs |= dict.fromkeys(group.consent.by)
             reasons.append(f"notices to {telling.audience} need the approval of {', '.join(group.consent.by)}")
         for name, role in _lawyers(step, policy) if telling.level in CONTRACTED else ():
@@ -56,7 +58,7 @@ def required(
                 refused = refused or one.action == "refuse"
                 reasons.append(f"guard: {one.rule} in {one.field or 'the message'}")
         usual = state.usual.get(telling.audience)
-        if why := policy.audience.two_people_for(step.known.severity, expected, usual):
+        if why := policy.audience.two_people_for(step.known.severity, expected, usual, telling.audience):
             people = 2
             needs |= dict.fromkeys(policy.audience.two_people.by if policy.audience.two_people else ())
             reasons.append(why)

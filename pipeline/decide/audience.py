@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pipeline.decide.occasion import Telling
-from pipeline.decide.state import SEVERITIES, IncidentState, Phase, worse
+from pipeline.decide.state import SEVERITIES, IncidentState, Phase, Told, worse
 from pipeline.decide.step import Step
 from pipeline.decide.turn import ENDS, MAINTENANCE
 from pipeline.decide.view import MARKS, Known, approval_needed
@@ -22,6 +22,9 @@ NEWS_IN_ITSELF = ENDS | {NoticeKind.OPENED, NoticeKind.REOPENED, NoticeKind.MAIN
 
 NOBODY = "nobody"
 """The name of a group to which nobody belongs by choice, only by what is known of them."""
+
+LATER = frozenset({NoticeKind.UPDATED, NoticeKind.IMPACT_CHANGED, NoticeKind.MILESTONE, NoticeKind.MONITORING})
+"""Kinds that go on from a beginning that was told, or from an end."""
 
 Verdict = Telling | AudienceSilent
 
@@ -83,7 +86,7 @@ def _verdict(name: str, group: Audience, state: IncidentState, step: Step, polic
         for rule in KEPT_OUT:
             if reason := rule(name, group, state, step, policy):
                 return AudienceSilent(audience=name, reason=reason)
-    kind = _kind_for(told is not None, step)
+    kind = kind_for(step.turn.kind, told, step.turn.phase, step.turn.maintenance)
     channels = channels_of(name, kind, state, policy)
     if not channels:
         return AudienceSilent(audience=name, reason=f"no channel of theirs carries a notice of kind {words(kind)!r}")
@@ -92,6 +95,14 @@ def _verdict(name: str, group: Audience, state: IncidentState, step: Step, polic
         return AudienceSilent(audience=name, reason="same text as before")
     lane = lane_of(kind, worst_of(state, step), policy.cadence)
     return Telling(name, group.level, kind, lane, channels, step.turn.why)
+
+
+def kept_out(name: str, state: IncidentState, step: Step, policy: Policy) -> str:
+    """Why an audience that was told nothing yet must not hear of it, whatever waits for it; empty: it may."""
+    group = policy.audiences.get(name)
+    if group is None or name in state.told:
+        return ""
+    return _never_told(name, group, state, step, policy) or _private(name, group, state, step, policy)
 
 
 # --- who was told nothing so far and stays out: one small rule each, its reason or ""
@@ -140,12 +151,20 @@ def _meets(named: tuple[str, ...], said: tuple[str, ...] | None) -> bool:
     return not named or not said or bool({w.casefold() for w in named} & {w.casefold() for w in said})
 
 
-def _kind_for(told_before: bool, step: Step) -> NoticeKind:
-    """To those who hear of an open incident for the first time it is a beginning, whatever it is to others."""
-    later = {NoticeKind.UPDATED, NoticeKind.IMPACT_CHANGED, NoticeKind.MILESTONE, NoticeKind.MONITORING}
-    if not told_before and step.turn.phase is Phase.OPEN and step.turn.kind in later:
+def kind_for(kind: NoticeKind, told: Told | None, phase: Phase, maintenance: bool) -> NoticeKind:
+    """To those who did not hear of a beginning, or an end, the next news is that, whatever it is to others.
+
+    They are told of it for the first time, or what told of it was overtaken before anybody approved it.
+    """
+    if kind not in LATER:
+        return kind
+    if phase is Phase.OPEN and told is None:
         return NoticeKind.OPENED
-    return step.turn.kind
+    if phase is Phase.OPEN and told is not None and not told.open:
+        return NoticeKind.MAINTENANCE_STARTED if maintenance else NoticeKind.REOPENED
+    if phase is Phase.OVER and told is not None and told.open:
+        return NoticeKind.MAINTENANCE_COMPLETED if maintenance else NoticeKind.RESOLVED
+    return kind
 
 
 def _last_word(name: str, state: IncidentState, step: Step, policy: Policy) -> Telling:

@@ -7,11 +7,11 @@ from pipeline.decide.approval import Requirement
 from pipeline.decide.occasion import Telling
 from pipeline.decide.occasions import count_of, draft_of
 from pipeline.decide.planning import Plan
-from pipeline.decide.state import IncidentState
+from pipeline.decide.state import IncidentState, draft_key
 from pipeline.decide.turn import ENDS
 from schemas import ids
 from schemas.base import Channel, Sha256
-from schemas.journal import DraftVoided, NoticeDecided, NoticeHeld, NoticeKind
+from schemas.journal import AudienceSilent, DraftVoided, NoticeDecided, NoticeHeld, NoticeKind
 from schemas.notice import Notice
 from schemas.operator import Signature
 from schemas.rendering import Rendering
@@ -73,17 +73,26 @@ def overtaken(state: IncidentState, plan: Plan, tellings: Iterable[Telling]) -> 
     """The drafts that newer words take the place of, or that the end makes pointless."""
     voided = {decision.draft for decision in plan.decisions if isinstance(decision, DraftVoided)}
     for telling in tellings:
-        draft = state.drafts.get(telling.audience)
+        draft = state.drafts.get(draft_key(telling.audience, telling.corrects))
         if draft is None or draft.id in voided or telling.draft == draft.id or telling.safe:
             continue
         if telling.kind in {NoticeKind.UNCHANGED, NoticeKind.REMINDER}:
             continue
         voided.add(draft.id)
         yield DraftVoided(draft=draft.id, audience=telling.audience, reason="overtaken by newer words")
+    if plan.step.event is not None:
+        for silent in plan.decisions:
+            # who has heard nothing so far, and is to hear nothing, gets no older words either
+            if isinstance(silent, AudienceSilent) and silent.audience not in state.told:
+                draft = state.drafts.get(silent.audience)
+                if draft is not None and draft.id not in voided:
+                    voided.add(draft.id)
+                    yield DraftVoided(draft=draft.id, audience=silent.audience, reason=silent.reason)
     if plan.step.turn.kind in ENDS and plan.step.known is not state.known:
-        for name, draft in state.drafts.items():
-            if draft.id not in voided and draft.telling.kind not in ENDS:
-                yield DraftVoided(draft=draft.id, audience=name, reason="it was over before anybody approved it")
+        for draft in state.drafts.values():
+            if draft.id not in voided and draft.telling.kind not in ENDS and draft.telling.corrects is None:
+                reason = "it was over before anybody approved it"
+                yield DraftVoided(draft=draft.id, audience=draft.telling.audience, reason=reason)
 
 
 def by_channel(telling: Telling, renderings: Iterable[Rendering]) -> dict[Channel, tuple[Sha256, ...]]:

@@ -9,7 +9,7 @@ from pipeline.decide.audience import worst_of
 from pipeline.decide.cadence.at_once import momentary
 from pipeline.decide.enrich import components_after, regions_after
 from pipeline.decide.occasion import Telling
-from pipeline.decide.occasions import occasion_of
+from pipeline.decide.occasions import REVISIONS, occasion_of
 from pipeline.decide.orders import order_step
 from pipeline.decide.state import (
     Draft,
@@ -21,6 +21,7 @@ from pipeline.decide.state import (
     Told,
     Withheld,
     Word,
+    draft_key,
 )
 from pipeline.decide.step import Step, recorded_step, standing
 from pipeline.decide.turn import ENDS
@@ -58,7 +59,8 @@ from schemas.journal import (
 
 MAX_WORDS = 200
 """Notices of one audience that are remembered for a later correction."""
-PLANS = frozenset({NoticeKind.MAINTENANCE_SCHEDULED, NoticeKind.MAINTENANCE_SOON})
+APART = frozenset({NoticeKind.REVIEW, NoticeKind.CORRECTION, NoticeKind.RETRACTION})
+"""Kinds that say nothing of whether it goes on."""
 SILENCE = "silence"
 """The rule under which it is remembered that a promise was warned of."""
 
@@ -81,7 +83,7 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
         held=_held(state.held, decisions),
         reminded=_reminded(state.reminded, decisions),
         withheld=_withheld(state.withheld, decisions),
-        released=released_after(state, decisions),
+        released=released_after(state, decisions) - _said_otherwise(before, step),
         ending=_ending(state, entry),
         told=_told(before, step, entry),
         drafts=_drafts(before, step, entry),
@@ -127,6 +129,13 @@ def released_after(state: IncidentState, decisions: Iterable[Decision]) -> froze
         elif isinstance(decision, FieldWithheld):
             released -= {decision.field}
     return released
+
+
+def _said_otherwise(before: IncidentState, step: Step) -> frozenset[str]:
+    """The released fields whose text is another now: under a policy that asks for no approval none is withheld."""
+    if not step.keeps:
+        return frozenset()
+    return frozenset(name for name in before.released if getattr(step.known, name) != getattr(before.known, name))
 
 
 def telling_of(decision: NoticeDecided | NoticeHeld) -> Telling:
@@ -185,7 +194,7 @@ def _moved_on(before: IncidentState, state: IncidentState, step: Step, entry: Jo
         news_at=entry.at if event else before.news_at,
         components=components_after(before, step.known),
         regions=regions_after(before, step.known),
-        revision=before.revision + (step.turn.kind is NoticeKind.MAINTENANCE_SCHEDULED),
+        revision=before.revision + (step.turn.kind in REVISIONS),
         reviewed=before.reviewed or step.turn.kind is NoticeKind.REVIEW,
     )
 
@@ -239,8 +248,10 @@ def _ending(state: IncidentState, entry: JournalEntry) -> Ending | None:
     for decision in entry.decisions:
         if isinstance(decision, ResolutionHeld):
             said: Mapping[str, Any] = {**(ending.data if ending else {}), **entry.input.data}
-            at = ending.at if ending else entry.at
-            ending = Ending(entry.input.type, said, at, decision.until)
+            at, types = ending.at if ending else entry.at, (entry.input.type, *((ending.type,) if ending else ()))
+            # a milestone may have said that it is over, and what it says has no place in a plain end
+            type = next((type for type in types if said.keys() <= TYPES[type].model_fields.keys()), types[0])
+            ending = Ending(type, said, at, decision.until)
         elif isinstance(decision, ResolutionUndone | ResolutionConfirmed):
             ending = None
     return ending
@@ -267,9 +278,16 @@ def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str
             known=known,
             changed_at=earlier.changed_at if earlier and decision.kind is NoticeKind.UNCHANGED else entry.at,
             safe=decision.safe,
+            open=_open(decision.kind, step, earlier),
             words=(*words, word)[-MAX_WORDS:],
         )
     return told
+
+
+def _open(kind: NoticeKind, step: Step, earlier: Told | None) -> bool:
+    if kind in ENDS:
+        return False
+    return step.turn.phase is Phase.OPEN if kind not in APART else earlier is not None and earlier.open
 
 
 def _drafts(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str, Draft]:
@@ -278,22 +296,24 @@ def _drafts(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[s
     for decision in entry.decisions:
         if isinstance(decision, DraftVoided):
             # newer words may stand in its place already
-            if (draft := drafts.get(decision.audience)) is not None and draft.id == decision.draft:
-                del drafts[decision.audience]
-        elif isinstance(decision, DraftApproved) and (draft := drafts.get(decision.audience)) is not None:
-            roles = entry.input.signed.roles if entry.input.signed else ()
-            drafts[decision.audience] = replace(draft, approved=(*draft.approved, (decision.by, roles)))
+            drafts = {key: draft for key, draft in drafts.items() if draft.id != decision.draft}
+        elif isinstance(decision, DraftApproved):
+            approval = (decision.by, entry.input.signed.roles if entry.input.signed else ())
+            for key, draft in drafts.items():
+                if draft.id == decision.draft:
+                    drafts[key] = replace(draft, approved=(*draft.approved, approval))
         elif isinstance(decision, NoticeDecided) and decision.draft is not None:
-            drafts.pop(decision.audience, None)
+            drafts.pop(draft_key(decision.audience, decision.corrects), None)
         elif isinstance(decision, NoticeHeld):
-            drafts[decision.audience] = _drafted(before, step, entry, decision, released)
+            key = draft_key(decision.audience, decision.corrects)
+            drafts[key] = _drafted(before, step, entry, decision, released)
     return drafts
 
 
 def _drafted(
     before: IncidentState, step: Step, entry: JournalEntry, held: NoticeHeld, released: frozenset[str]
 ) -> Draft:
-    telling, earlier = telling_of(held), before.drafts.get(held.audience)
+    telling, earlier = telling_of(held), before.drafts.get(draft_key(held.audience, held.corrects))
     same = earlier is not None and earlier.telling.kind is held.kind
     return Draft(
         id=held.draft,

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from pipeline.decide.approval import Requirement, required
 from pipeline.decide.cadence import promises
-from pipeline.decide.cadence.clock import all_due
+from pipeline.decide.cadence.clock import all_due, heartbeats
+from pipeline.decide.cadence.due import Remind
 from pipeline.decide.drafting import content_of, held_notice, noticed, overtaken
 from pipeline.decide.folding import evolve, fold, promised, released_after, step_in, surrounded, telling_of, upstreams
 from pipeline.decide.guarding import found, together
@@ -20,7 +21,7 @@ from pipeline.decide.occasion import Occasion, Telling
 from pipeline.decide.occasions import draft_of, occasion_of
 from pipeline.decide.orders import ordered, signer_of
 from pipeline.decide.planning import Plan, called, happened
-from pipeline.decide.state import IncidentState
+from pipeline.decide.state import IncidentState, draft_key
 from pipeline.policy import Policy
 from schemas.base import Channel
 from schemas.codec import TYPES
@@ -144,7 +145,7 @@ def _planned(state: IncidentState, given: JournaledInput, at: datetime, policy: 
     if given.type == Wake.TYPE:
         return called(state, at, policy)
     if issubclass(TYPES[given.type], OperatorCommand):
-        order = ordered(state, given, policy)
+        order = ordered(state, given, at, policy)
         return Plan(order.step, order.tellings, order.decisions, order.forced or {})
     return happened(state, given, at, policy)
 
@@ -174,7 +175,8 @@ def _concluded(
     tellings = [_as_approved(before, telling, at, policy, channels) for telling in plan.tellings]
     weighed = [_weighed(before, plan, telling, seq, at, released, policy) for telling in tellings]
     if given.type == Wake.TYPE:
-        weighed += [_weighed(before, plan, other, seq, at, released, policy) for other in _in_place_of(weighed)]
+        owed = {name for name, due in heartbeats(before, policy).items() if due <= at} - before.held
+        weighed += [_weighed(before, plan, other, seq, at, released, policy) for other in _in_place_of(weighed, owed)]
     goes = tuple(one.telling for one in weighed if one.requirement is None)
     records: list[Decision] = [
         *plan.decisions,
@@ -260,25 +262,26 @@ def _as_approved(
 
 def _asked_again(state: IncidentState, plan: Plan, telling: Telling) -> Requirement | None:
     """What must be approved of a draft whose words are others by now."""
-    draft = state.drafts.get(telling.audience)
+    draft = state.drafts.get(draft_key(telling.audience, telling.corrects))
     if draft is None or telling.reason != CHANGED_SINCE:
         return None
     return Requirement(draft.needs, draft.people, False, False, (CHANGED_SINCE,))
 
 
-def _in_place_of(weighed: list[_Weighed]) -> list[Telling]:
-    """A word that is due and whose news must wait for people: that nothing changed is told in its place."""
+def _in_place_of(weighed: list[_Weighed], owed: set[str]) -> list[Telling]:
+    """A word that is owed and whose news must wait for people: that nothing changed is told in its place."""
     return [
         replace(one.telling, kind=NoticeKind.UNCHANGED)
         for one in weighed
-        if one.requirement is not None and one.telling.kind is NoticeKind.UPDATED
+        if one.requirement is not None and one.telling.kind is NoticeKind.UPDATED and one.telling.audience in owed
     ]
 
 
 def _next_wake(after: IncidentState, entry: JournalEntry, policy: Policy) -> WakeScheduled | None:
     """The clock is asked to call when something is due next, unless it calls before that anyway."""
     woken = entry.input.type == Wake.TYPE
-    dues = [due for due in all_due(after, policy) if not woken or due.at > entry.at]
+    # a reminder that is due by now and was not given waits for nothing but another entry (see `called`)
+    dues = [due for due in all_due(after, policy) if not woken or due.at > entry.at or isinstance(due.act, Remind)]
     if not dues:
         return None
     first = min(dues, key=lambda due: due.at)

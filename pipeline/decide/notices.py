@@ -34,7 +34,7 @@ def composed(
     channels: Collection[Channel] | None,
 ) -> tuple[Rendering, ...]:
     """The words, for those who read them."""
-    readers = readers_of(telling, count_of(state, telling), policy)
+    readers = readers_of(telling, count_of(state, telling), occasion.worst, policy)
     return compose(telling, replace(occasion, readers=readers), policy, channels)
 
 

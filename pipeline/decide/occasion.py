@@ -29,13 +29,15 @@ class Telling:
 class Readers:
     """In which languages, at which levels and in which zones an audience reads, by the census; nothing known: nothing.
 
-    `updated`: the channels on which they are told more than start and end, where a promised next update may stand.
+    `updated`: the channels on which they hear even that nothing changed, where a promised next update may stand.
+    `kept_up`: those on which they are told what changes.
     """
 
     languages: tuple[str, ...] = ()
     levels: tuple[Level, ...] = ()
     zones: tuple[str, ...] = ()
     updated: frozenset[Channel] = frozenset()
+    kept_up: frozenset[Channel] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pipeline.decide.audience import worst_of
 from pipeline.decide.cadence.at_once import with_put_off
-from pipeline.decide.cadence.promises import updated_channels
+from pipeline.decide.cadence.promises import kept_up_channels, updated_channels
 from pipeline.decide.enrich import components_after, regions_after
 from pipeline.decide.guard import tellable
 from pipeline.decide.occasion import Occasion, Readers, Telling
@@ -12,9 +12,12 @@ from pipeline.decide.state import Draft, IncidentState, Word
 from pipeline.decide.step import Step
 from pipeline.decide.view import MARKS, Known
 from pipeline.policy import Policy
+from schemas.base import Severity
 from schemas.census import AudienceCount
 from schemas.journal import NoticeKind
 
+REVISIONS = frozenset({NoticeKind.MAINTENANCE_SCHEDULED, NoticeKind.CORRECTION, NoticeKind.RETRACTION})
+"""Kinds by which a plan is told anew, or otherwise: calendars take the highest revision (RFC 5545, SEQUENCE)."""
 NEED_APPROVAL = frozenset(name for name, mark in MARKS.items() if mark.approval)
 
 
@@ -47,7 +50,7 @@ def occasion_of(
         components_ever=components_after(state, step.known),
         regions_ever=regions_after(state, step.known),
         since=word.at if word else told.changed_at if told else None,
-        revision=state.revision,
+        revision=state.revision if telling.kind in REVISIONS else max(state.revision - 1, 0),
         released=released,
     )
 
@@ -72,13 +75,14 @@ def count_of(state: IncidentState, telling: Telling) -> AudienceCount | None:
     return draft.count if draft is not None else state.census.get(telling.audience)
 
 
-def readers_of(telling: Telling, count: AudienceCount | None, policy: Policy) -> Readers:
-    """In which languages, at which levels and in which zones they read."""
+def readers_of(telling: Telling, count: AudienceCount | None, worst: Severity | None, policy: Policy) -> Readers:
+    """In which languages, at which levels and in which zones they read, and what they hear of on which channels."""
     updated = updated_channels(telling.audience, policy)
+    kept_up = kept_up_channels(telling.audience, worst, policy)
     if count is None:
-        return Readers(updated=updated)
+        return Readers(updated=updated, kept_up=kept_up)
     zones = telling.zones or tuple(sorted(count.zones, key=lambda zone: (-count.zones[zone], zone)))
-    return Readers(tuple(count.languages), tuple(count.levels), zones, updated)
+    return Readers(tuple(count.languages), tuple(count.levels), zones, updated, kept_up)
 
 
 def safe_known(known: Known) -> Known:

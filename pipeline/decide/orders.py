@@ -6,16 +6,19 @@ decides whether it is carried out, and whom it tells.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from pipeline import authority
+from pipeline.authority import text_content
 from pipeline.decide.approval import Requirement, may_approve, missing
-from pipeline.decide.audience import channels_of, lane_of
+from pipeline.decide.audience import channels_of, kept_out, kind_for, lane_of
 from pipeline.decide.occasion import Telling
 from pipeline.decide.state import Draft, IncidentState, Phase, Told, Withheld, Word
 from pipeline.decide.step import Step, confirmed_step, standing
 from pipeline.decide.turn import Turn
-from pipeline.decide.view import MARKS, Known
+from pipeline.decide.view import MARKS, Known, approval_needed
+from pipeline.decide.withholding import withheld
 from pipeline.policy import Policy
 from schemas import command as commands
 from schemas.base import Level
@@ -71,7 +74,7 @@ def signer_of(given: JournaledInput, incident: str) -> Signature | None:
     return signed
 
 
-def ordered(state: IncidentState, given: JournaledInput, policy: Policy) -> Ordered:
+def ordered(state: IncidentState, given: JournaledInput, at: datetime, policy: Policy) -> Ordered:
     """What follows from a person's order; a refusal names its reason."""
     signer = signer_of(given, state.incident)
     if signer is None:
@@ -94,7 +97,7 @@ def ordered(state: IncidentState, given: JournaledInput, policy: Policy) -> Orde
         case commands.Hold() | commands.Release():
             return _hold(state, order, signer, policy)
         case commands.Correct() | commands.Retract():
-            return _correct(state, order, given, signer, policy)
+            return _correct(state, order, given, at, signer, policy)
     return _refused(state, signer.operator, f"{given.type} is no order")
 
 
@@ -105,10 +108,13 @@ def _approve(state: IncidentState, order: commands.Approve, signer: Signature, p
         return _refused(state, signer.operator, "there is no such draft (any more)")
     if order.content != draft.content:
         return _refused(state, signer.operator, "the words of this draft are others than those that were approved")
-    if why := may_approve(draft, signer):
+    why = may_approve(draft, signer) or kept_out(draft.telling.audience, state, standing(state), policy)
+    if why:
         return _refused(state, signer.operator, why)
     approved = (*draft.approved, (signer.operator, signer.roles))
     left = missing(draft, approved)
+    if not left and draft.telling.audience in state.held:
+        left = "the end of an operator's hold"
     record = DraftApproved(draft=draft.id, audience=draft.telling.audience, by=signer.operator, missing=left)
     if left:
         return Ordered(standing(state), decisions=(record,))
@@ -122,6 +128,8 @@ def _release_field(
 ) -> Ordered:
     if order.content != field.content:
         return _refused(state, signer.operator, "the text of this field is another than the one that was approved")
+    if text_content(str(getattr(state.known, field.field))) != field.content:
+        return _refused(state, signer.operator, "the text of this field is another by now")
     if signer.operator == field.author:
         return _refused(state, signer.operator, "nobody approves their own words")
     if field.needs not in signer.roles:
@@ -131,7 +139,8 @@ def _release_field(
     tellings = tuple(
         telling
         for name, told in state.told.items()
-        if (telling := _telling(name, told.level, NoticeKind.UPDATED, reason, state, policy)) is not None
+        for kind in (kind_for(NoticeKind.UPDATED, told, state.phase, state.maintenance),)
+        if (telling := _telling(name, told.level, kind, reason, state, policy)) is not None
         and told.level in MARKS[field.field].levels
     )
     return Ordered(step, tellings, (FieldReleased(field=field.field, draft=field.draft, by=signer.operator),))
@@ -155,6 +164,9 @@ def _edit(
         return _refused(state, signer.operator, "there is no such draft (any more)")
     if not (set(signer.roles) & set(draft.needs) or _commands(signer, policy)):
         return _refused(state, signer.operator, "holds none of the roles that decide on this draft")
+    for name, value in order.facts:
+        if value is not None and (whose := approval_needed(name, policy.approvals)):
+            return _refused(state, signer.operator, f"{name} needs the approval of {whose}: it is said by an event")
     reason = f"edited by {signer.operator}" + (f": {order.because}" if order.because else "")
     requirement = Requirement(draft.needs, draft.people, False, False, (f"edited by {signer.operator}",))
     return Ordered(
@@ -195,8 +207,10 @@ def _hold(state: IncidentState, order: commands.Hold | commands.Release, signer:
         return _refused(state, signer.operator, "they are held already" if hold else "nobody of them is held")
     freed = tuple(
         replace(draft.telling, draft=draft.id, reason=f"released by {signer.operator}: {draft.telling.reason}")
-        for name, draft in state.drafts.items()
-        if not hold and name in names and draft.by_operator
+        for draft in state.drafts.values()
+        if not hold
+        and draft.telling.audience in names
+        and (draft.by_operator or (draft.approved and not missing(draft, draft.approved)))
     )
     return Ordered(standing(state), freed, records)
 
@@ -205,6 +219,7 @@ def _correct(
     state: IncidentState,
     order: commands.Correct | commands.Retract,
     given: JournaledInput,
+    at: datetime,
     signer: Signature,
     policy: Policy,
 ) -> Ordered:
@@ -218,7 +233,8 @@ def _correct(
     ]
     if not tellings:
         return _refused(state, signer.operator, f"entry {order.seq} told nobody anything")
-    return Ordered(step, tuple(tellings))
+    unsaid = withheld(state, order.facts, signer.operator, at, policy) if isinstance(order, commands.Correct) else ()
+    return Ordered(step, tuple(tellings), unsaid)
 
 
 def _wrong(told: Told, order: commands.Correct | commands.Retract) -> Iterator[Word]:

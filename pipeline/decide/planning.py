@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pipeline.authority import text_content
 from pipeline.decide.approval import REPEATED, Requirement
-from pipeline.decide.audience import audiences, channels_of, lane_of, news
+from pipeline.decide.audience import audiences, channels_of, kept_out, lane_of, news
 from pipeline.decide.cadence.at_once import resolution_held, when, with_put_off
 from pipeline.decide.cadence.clock import all_due
 from pipeline.decide.cadence.due import NOTHING_CHANGED, Due, Remind, Tell
@@ -26,16 +25,14 @@ from pipeline.decide.step import (
     with_added,
 )
 from pipeline.decide.turn import Turn
-from pipeline.decide.view import MARKS, approval_needed
+from pipeline.decide.withholding import withheld
 from pipeline.policy import Policy
-from schemas import ids
 from schemas.command import WakeReason
 from schemas.incident import IncidentEvent
 from schemas.journal import (
     AudiencePutOff,
     AudienceSilent,
     Decision,
-    FieldWithheld,
     InputIgnored,
     JournaledInput,
     NoticeKind,
@@ -62,9 +59,10 @@ def happened(state: IncidentState, given: JournaledInput, at: datetime, policy: 
     step, records = _placed(state, event, at, policy)
     facts = tuple(added(state, step.known, step.turn, policy))
     step = replace(step, known=with_added(step.known, facts))
-    withheld = _withheld(state, given, event, at, policy)
+    signer = signer_of(given, state.incident) if given.signed is not None else None
+    unsaid = withheld(state, event, signer.operator if signer else None, at, policy)
     tellings, judged = _judged(state, step, at, policy)
-    return Plan(step, tellings, (*records, *facts, *withheld, *judged))
+    return Plan(step, tellings, (*records, *facts, *unsaid, *judged))
 
 
 def called(state: IncidentState, at: datetime, policy: Policy) -> Plan:
@@ -74,7 +72,9 @@ def called(state: IncidentState, at: datetime, policy: Policy) -> Plan:
         return _confirmed(state, at, policy)
     step = standing(state)
     tellings, records = _due_tellings(state, step, dues, policy)
-    reminders = _reminders(state, [due for due in dues if isinstance(due.act, Remind)], policy)
+    # one entry tells a recipient one thing: whoever must be reminded is, right after what they are told now
+    asked = [due for due in dues if isinstance(due.act, Remind) and not tellings]
+    reminders = _reminders(state, asked, policy)
     broken = any(due.reason is WakeReason.PROMISE_DUE for due in dues)
     if not (tellings or records or reminders.decisions or broken):
         return Plan(step, decisions=(InputIgnored(reason="nothing is due: it was told, or replaced, before"),))
@@ -130,7 +130,7 @@ def _due_tellings(
             # a draft of it would take the place of the news that wait
             records.append(AudienceSilent(audience=act.audience, reason="an operator holds what goes out to them"))
             continue
-        telling = _telling(act, state, policy)
+        telling = None if kept_out(act.audience, state, step, policy) else _telling(act, state, policy)
         if telling is None or not _says_anything(act, state, step, policy):
             if act.audience in state.put_off and not act.zones:
                 records.append(AudienceSilent(audience=act.audience, reason="same text as before"))
@@ -199,29 +199,3 @@ def _reminders(state: IncidentState, dues: list[Due], policy: Policy) -> Plan:
     lane = lane_of(NoticeKind.REMINDER, state.worst, policy.cadence)
     telling = Telling(name, group.level, NoticeKind.REMINDER, lane, channels, "; ".join(dict.fromkeys(texts)))
     return Plan(standing(state), (telling,) if channels else (), tuple(records))
-
-
-def _withheld(
-    state: IncidentState, given: JournaledInput, event: IncidentEvent, at: datetime, policy: Policy
-) -> list[FieldWithheld]:
-    """The fields of `event` that nobody is told yet, each with the reason, and as what it can be approved."""
-    found = []
-    signer = signer_of(given, state.incident) if given.signed is not None else None
-    for name in MARKS:
-        value = getattr(event, name, None)
-        if value is None:
-            continue
-        if whose := approval_needed(name, policy.approvals):
-            found.append(
-                FieldWithheld(
-                    field=name,
-                    reason=f"needs the approval of {whose}",
-                    draft=ids.derived("field", state.incident, state.seq + 1, name),
-                    content=text_content(str(value)),
-                    needs=whose,
-                    author=signer.operator if signer else None,
-                )
-            )
-        elif name == "next_update_at" and event.next_update_at is not None and event.next_update_at <= at:
-            found.append(FieldWithheld(field=name, reason="the promised time had passed before it could be told"))
-    return found

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from jinja2 import Template
+
 from pipeline.decide.compose import compose
 from pipeline.decide.incident import decide, evolve
 from pipeline.decide.occasion import Occasion, Readers, Telling
@@ -140,8 +142,11 @@ def _placed(error: Exception, telling: Telling) -> str:
     cause = error.__cause__ or error
     where, trace = "templates", cause.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith(PREFIX):
-            where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        if (name := trace.tb_frame.f_code.co_filename).startswith(PREFIX):
+            # The line of the program that Jinja made of the template, unless Jinja put the template's own in its place.
+            made: Template | None = trace.tb_frame.f_globals.get("__jinja_template__")
+            line = made.get_corresponding_lineno(trace.tb_lineno) if made else trace.tb_lineno
+            where = f"{name}:{line}"
         trace = trace.tb_next
     what = f"a notice {in_words(telling.kind)!r} cannot be spoken for level {telling.level}"
     return f"{where}: {what} ({type(cause).__name__}: {cause}); mend the template"

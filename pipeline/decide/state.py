@@ -39,7 +39,8 @@ class Word:
 class Told:
     """What one audience was told: since when, last when, on which channels ever, and what was known then.
 
-    `changed_at`: when it was last told anything new. `safe`: it was told in templated words only so far.
+    `changed_at`: when it was last told anything new. `safe`: it was told in templated words only so far. `open`: by
+    what it was told, it goes on, which need not be where the incident stands: words may wait for approval.
     """
 
     since: datetime
@@ -49,6 +50,7 @@ class Told:
     known: Known
     changed_at: datetime
     safe: bool = False
+    open: bool = False
     words: tuple[Word, ...] = ()
 
 
@@ -143,7 +145,7 @@ class IncidentState:
     told: Mapping[str, Told] = field(default_factory=dict)
     promises: Mapping[str, Promise] = field(default_factory=dict)
     drafts: Mapping[str, Draft] = field(default_factory=dict)
-    """By audience: at most one each."""
+    """By `draft_key`: at most one to each audience, and one for each word of theirs that is corrected."""
     withheld: Mapping[str, Withheld] = field(default_factory=dict)
     """By field: what was said and may not be told before somebody approved it."""
     released: frozenset[str] = frozenset()
@@ -170,6 +172,11 @@ class IncidentState:
     def entry_of(self, source: str, id: str) -> int | None:
         """The journal entry that holds this input, if it was taken before."""
         return self.seen.get((source, id))
+
+
+def draft_key(audience: str, corrects: int | None) -> str:
+    """Under which a draft is kept: what corrects one word takes the place of nothing else that waits."""
+    return audience if corrects is None else f"{audience} {corrects}"
 
 
 def worse(one: Severity | None, other: Severity | None) -> Severity | None:

@@ -160,7 +160,7 @@ def flood_cap(case: Case) -> datetime | None:
         return None
     window = timedelta(seconds=batch.manners.cap_window_s)
     within = [send for send in sends if send > case.at - window]
-    return within[-limit] + window if len(within) >= limit else None
+    return within[0] + window if len(within) >= limit else None
 
 
 # --- the clocks

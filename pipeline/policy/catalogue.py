@@ -88,10 +88,13 @@ def _called_twice(kind: str, listed: Mapping[str, Component | Region]) -> Iterat
 def _unlisted(
     part: str, naming: Mapping[str, Component | Contract], kind: str, listed: Mapping[str, Component | Region]
 ) -> Iterator[tuple[Path, str]]:
-    """What is named as one of `kind` without being listed there, by its name or another."""
-    known = {word.casefold() for name, it in listed.items() for word in (name, *it.aliases)}
+    """What is named as one of `kind` without being listed there by that very name: events are told under those."""
+    meant = {word.casefold(): name for name, it in listed.items() for word in it.aliases}
     for name, it in naming.items():
         for place, word in enumerate(getattr(it, kind)):
-            if word.casefold() not in known:
-                text = f"{word!r} is not listed under {kind}; {nearest(word, listed) if listed else 'add it there'}"
-                yield (part, name, kind, place), text
+            if word not in listed:
+                fix = f"write {meant[word.casefold()]!r}" if word.casefold() in meant else nearest(word, listed)
+                yield (
+                    (part, name, kind, place),
+                    f"{word!r} is not listed under {kind}; {fix if listed else 'add it there'}",
+                )

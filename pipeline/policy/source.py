@@ -23,6 +23,7 @@ _BAD_YAML: tuple[tuple[str, str], ...] = (
     ("could not find expected ':'", "a ':' is missing after this; add it, or put the text in quotes"),
     ("expected ',' or ']'", "a list begins here and is not closed; add ]"),
     ("expected ',' or '}'", "a group of keys begins here and is not closed; add }"),
+    ("expected the node content", "a value is missing here; write one, or close what has begun"),
     ("quoted scalar", "a quote begins here and is not closed; add it"),
     ("expected <block end>", "this does not line up with the lines that it belongs to; indent it as they are"),
     ("expected a single document", "a second document begins here; remove the line ---"),

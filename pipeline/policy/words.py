@@ -158,9 +158,9 @@ Name = Id
 
 
 def spelled(span: timedelta) -> str:
-    """A span as it stands in a document, in the largest unit that leaves nothing over."""
+    """A span as it stands in a document: in the largest unit that leaves nothing over, in hours up to 72."""
     seconds = round(span.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds and seconds % size == 0:
+    for unit, size, from_ in (("d", 86_400, 4 * 86_400), ("h", 3_600, 1), ("m", 60, 1)):
+        if seconds >= from_ and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"

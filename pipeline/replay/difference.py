@@ -4,7 +4,7 @@ A notice of one policy is matched with one of the other that is for the same aud
 same event; else with the nearest of the same kind, where a heartbeat an hour later is another heartbeat.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -95,33 +95,39 @@ def _compared(old: Sent | None, new: Sent | None) -> Iterator[Changed]:
 
 
 def _paired(old: Sequence[Sent], new: Sequence[Sent]) -> Iterator[tuple[Sent | None, Sent | None]]:
-    """Each notice once: by its cause, then by its kind, then alone."""
-    left, right = list(old), list(new)
-    for near in (_same_cause, _nearby):
-        for one in list(left):
-            other = min(
-                (candidate for candidate in right if near(one, candidate)),
-                key=lambda candidate: abs(candidate.at - one.at),
-                default=None,
-            )
-            if other is not None:
-                left.remove(one)
-                right.remove(other)
-                yield one, other
-    yield from ((one, None) for one in left)
-    yield from ((None, one) for one in right)
+    """Each notice once: by its cause, then by its kind, then alone. Only notices alike can be one and the same."""
+    alike: dict[tuple[str, NoticeKind], tuple[list[Sent], list[Sent]]] = {}
+    for side, notices in enumerate((old, new)):
+        for one in notices:
+            alike.setdefault((one.audience, one.kind), ([], []))[side].append(one)
+    for before, after in alike.values():
+        for near in (_same_cause, _nearby):
+            yield from _nearest(before, after, near)
+        yield from ((one, None) for one in before)
+        yield from ((None, one) for one in after)
 
 
-def _alike(one: Sent, other: Sent) -> bool:
-    return (one.audience, one.kind) == (other.audience, other.kind)
+def _nearest(before: list[Sent], after: list[Sent], near: Callable[[Sent, Sent], bool]) -> Iterator[tuple[Sent, Sent]]:
+    """The pairs that are `near`, the nearest in time first; they are taken out of both lists."""
+    pairs = [(abs(b.at - a.at), i, j) for i, b in enumerate(before) for j, a in enumerate(after) if near(b, a)]
+    taken: list[tuple[Sent, Sent]] = []
+    lefts, rights = set[int](), set[int]()
+    for _, i, j in sorted(pairs):
+        if i not in lefts and j not in rights:
+            lefts.add(i)
+            rights.add(j)
+            taken.append((before[i], after[j]))
+    before[:] = [one for i, one in enumerate(before) if i not in lefts]
+    after[:] = [one for j, one in enumerate(after) if j not in rights]
+    yield from taken
 
 
 def _same_cause(one: Sent, other: Sent) -> bool:
     """Both answer the same event, or come at the same moment."""
     by_event = one.event is not None and one.event == other.event
-    return _alike(one, other) and (by_event or (one.at, one.zones) == (other.at, other.zones))
+    return by_event or (one.at, one.zones) == (other.at, other.zones)
 
 
 def _nearby(one: Sent, other: Sent) -> bool:
     near = one.kind not in REPEATED or abs(one.at - other.at) <= NEARBY
-    return _alike(one, other) and one.zones == other.zones and near
+    return one.zones == other.zones and near

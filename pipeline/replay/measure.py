@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 
+from pipeline.decide.incident import Decided
 from pipeline.decide.state import Phase
 from pipeline.replay.costs import cost_of
 from pipeline.replay.course import Said, course, ends_upstream, longest_silence, worst_of
-from pipeline.replay.rerun import Conditions, Rerun, Turned
+from pipeline.replay.rerun import Conditions, Rerun
 from pipeline.replay.results import AsTold, Heard, Post, Prices, Promised, Result, Sent
 from pipeline.replay.stated import stated_in
 from schemas.base import Channel
@@ -49,7 +50,7 @@ def measured(run: Rerun, conditions: Conditions, prices: Prices) -> Result:
     """The figures of one incident."""
     said = course(run.past.events)
     sent = tuple(_sent(run.turns, conditions, prices))
-    decisions = [decision for turn in run.turns for decision in turn.decided.entry.decisions]
+    decisions = [decision for turn in run.turns for decision in turn.entry.decisions]
     worst, posted = worst_of(said), [one for one in said if one.posted]
     return Result(
         incident=run.past.incident,
@@ -80,12 +81,12 @@ def measured(run: Rerun, conditions: Conditions, prices: Prices) -> Result:
     )
 
 
-def _sent(turns: Iterable[Turned], conditions: Conditions, prices: Prices) -> Iterator[Sent]:
+def _sent(turns: Iterable[Decided], conditions: Conditions, prices: Prices) -> Iterator[Sent]:
     language = conditions.policy.languages.default
     for turn in turns:
-        entry = turn.decided.entry
+        entry = turn.entry
         told = [decision for decision in entry.decisions if isinstance(decision, NoticeDecided)]
-        for decision, notice in zip(told, turn.decided.notices, strict=True):
+        for decision, notice in zip(told, turn.notices, strict=True):
             cost = cost_of(notice, conditions.census.get(decision.audience), prices)
             yield Sent(
                 at=entry.at,
@@ -98,7 +99,7 @@ def _sent(turns: Iterable[Turned], conditions: Conditions, prices: Prices) -> It
                 event=entry.input.id if entry.input.topic == INCIDENT_EVENTS.name else None,
                 safe=decision.safe,
                 zones=decision.zones,
-                while_open=turn.phase is Phase.OPEN and decision.kind not in NO_START | ASIDE,
+                while_open=turn.after.phase is Phase.OPEN and decision.kind not in NO_START | ASIDE,
                 segments=cost.segments,
                 texts=cost.texts,
                 posts=cost.posts,
@@ -169,11 +170,11 @@ def _end_waits(name: str, decisions: Iterable[Decision]) -> bool:
     return any(kind in ENDS for kind in drafts.values())
 
 
-def _promises(turns: Iterable[Turned]) -> Iterator[Promised]:
+def _promises(turns: Iterable[Decided]) -> Iterator[Promised]:
     """Each promise with what became of it; one that was replaced, or is open at the end, is neither kept nor broken."""
     owed: dict[str, Promised] = {}
     for turn in turns:
-        entry = turn.decided.entry
+        entry = turn.entry
         for decision in entry.decisions:
             if isinstance(decision, PromiseMade):
                 if (replaced := owed.pop(decision.audience, None)) is not None:

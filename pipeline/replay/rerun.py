@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pipeline.decide.incident import Decided, decide, evolve
-from pipeline.decide.state import IncidentState, Phase
+from pipeline.decide.incident import Decided, decide
+from pipeline.decide.state import IncidentState
 from pipeline.policy import Policy
 from pipeline.recorded import RecordedEvent
 from pipeline.replay.past import Past
@@ -44,19 +44,11 @@ class Conditions:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """One input as it was decided on, and the phase the incident was in after it."""
-
-    decided: Decided
-    phase: Phase
-
-
-@dataclass(frozen=True, slots=True)
 class Rerun:
     """Everything that was decided on one incident; `cut_off`: the clock was stopped with wakes left."""
 
     past: Past
-    turns: tuple[Turned, ...]
+    turns: tuple[Decided, ...]
     cut_off: bool
 
 
@@ -100,7 +92,7 @@ class _Run:
 
     past: Past
     conditions: Conditions
-    turns: list[Turned] = field(default_factory=list)
+    turns: list[Decided] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._state = IncidentState(self.past.incident)
@@ -141,8 +133,8 @@ class _Run:
     def _take(self, given: JournaledInput) -> None:
         conditions = self.conditions
         decided = decide(self._state, given, conditions.policy, conditions.channels)
-        self._state = evolve(self._state, decided.entry)
-        self.turns.append(Turned(decided, self._state.phase))
+        self._state = decided.after
+        self.turns.append(decided)
         for decision in decided.entry.decisions:
             if isinstance(decision, WakeScheduled):
                 self._ask(decision.due, _wake(self.past.incident, decision))

@@ -1,4 +1,4 @@
-"""Lengths of time as people read them."""
+"""Lengths of time, and numbers of things, as people read them."""
 
 
 def span(seconds: float | None) -> str:
@@ -13,3 +13,8 @@ def span(seconds: float | None) -> str:
     if minutes < 24 * 60:
         return f"{minutes // 60}h {minutes % 60:02}"
     return f"{minutes // 1440}d {minutes % 1440 // 60:02}h"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 dead letter, 2 dead letters."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

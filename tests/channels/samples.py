@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.channels.base import Envelope, Recipient
+from schemas.base import Level
 from schemas.rendering import EmailContent, PostContent, SmsContent, rendering_of
 
 AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
@@ -25,7 +26,7 @@ def intent(number: int) -> str:
 
 def envelope(content: EmailContent | SmsContent | PostContent = EMAIL, attempt: int = 1) -> Envelope:
     """`content` as it goes out."""
-    rendering = rendering_of("en", content)
+    rendering = rendering_of("en", Level.CUSTOMER, content)
     return Envelope("inc-1", "notice-1", attempt, AT, content, rendering.sha256, rendering.language)
 
 

@@ -7,7 +7,7 @@ from pipeline.channels.base import MAX_DETAIL, redacted
 from pipeline.errors import ConfigurationError
 from pipeline.sandbox import Sandbox
 from pipeline.settings import Settings
-from schemas.base import Channel
+from schemas.base import Channel, Level
 from schemas.delivery import Result
 from schemas.rendering import rendering_of
 from tests.channels.samples import ACCOUNT, EMAIL, POST, SMS, envelope, phone, reader
@@ -30,7 +30,7 @@ async def test_the_sandboxs_environment_sets_up_all_three_and_each_tells_its_rec
         Channel.X: 1,
     }
     for content, recipient in ((EMAIL, reader()), (SMS, phone()), (POST, ACCOUNT)):
-        sender = senders[rendering_of("en", content).content.channel]
+        sender = senders[rendering_of("en", Level.CUSTOMER, content).content.channel]
         (answer,) = await sender.send(envelope(content), [recipient])
         assert answer.result is Result.ACCEPTED
         await sender.close()

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.registrations import read_csv, registration
 from schemas import codec, topics
 from schemas.base import Channel, Lane, Level
+from schemas.census import Group
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
 from schemas.journal import JournaledInput, JournalEntry, NoticeDecided, NoticeKind
 from schemas.notice import Notice
@@ -66,19 +67,20 @@ def stood(topic: topics.Topic, data: object, offset: int) -> codec.Record:
 
 
 def one_journaled_notice(audience: str) -> tuple[JournalEntry, Notice]:
-    rendering = rendering_of("en", SmsContent(text="x", encoding="GSM-7", segments=1))
+    rendering = rendering_of("en", Level.CUSTOMER, SmsContent(text="x", encoding="GSM-7", segments=1))
     common: dict[str, Any] = {
-        "notice_id": "n1", "audience": audience, "level": Level.CUSTOMER, "kind": NoticeKind.OPENED, "lane": Lane.FIRST,
+        "notice_id": "n1", "level": Level.CUSTOMER, "kind": NoticeKind.OPENED, "lane": Lane.FIRST,
     }  # fmt: skip
-    decided = NoticeDecided(**common, reason="x", renderings={Channel.SMS: rendering.sha256})
+    decided = NoticeDecided(**common, audience=audience, reason="x", renderings={Channel.SMS: (rendering.sha256,)})
     given = JournaledInput(
         id="e1", source="/t", type="io.tocsin.incident.opened.v1", topic="incident.events", partition=0, offset=0,
         appended_at=AT, data={"title": "x", "severity": "minor"},
     )  # fmt: skip
     entry = JournalEntry(incident="i1", seq=1, at=AT, policy="0" * 64, decisions=(decided,), input=given)
     notice = Notice(
-        **common, incident="i1", seq=1, at=AT, closing=False, components=(), outranked_by=(), renderings=(rendering,)
-    )
+        **common, group=Group(audience=audience), incident="i1", seq=1, at=AT, closing=False, components=(),
+        renderings=(rendering,),
+    )  # fmt: skip
     return entry, notice
 
 

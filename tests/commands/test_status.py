@@ -19,7 +19,7 @@ from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.base import Channel, Severity
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
-from schemas.incident import IncidentEvent, IncidentOpened, IncidentResolved, IncidentUpdated
+from schemas.incident import ImpactChanged, IncidentEvent, IncidentOpened, IncidentResolved
 from schemas.journal import JournaledInput, JournalEntry, NoticeKind, VirtualClock
 from tests.commands.running import tocsin
 
@@ -69,13 +69,16 @@ async def write(settings: Settings, outgoings: Sequence[codec.Outgoing]) -> None
 
 
 async def test_open_incidents_and_owed_promises_are_told_the_most_urgent_first(own_broker: Settings) -> None:
-    late, soon = NOW + timedelta(minutes=1), NOW + timedelta(hours=1)
+    late, soon = NOW + timedelta(minutes=1), NOW + timedelta(minutes=30)
     await write(
         own_broker,
         [
             *journal_of("quiet", [opened()]),
             *journal_of("over", [opened(), IncidentResolved()]),
-            *journal_of("soon", [opened(next_update_at=late), IncidentUpdated(summary="x", next_update_at=soon)]),
+            *journal_of(
+                "soon",
+                [opened(next_update_at=late), ImpactChanged(severity=Severity.MINOR, summary="x", next_update_at=soon)],
+            ),
             *journal_of("late", [opened(next_update_at=late)]),
         ],
     )

@@ -1,6 +1,6 @@
 """Records journals anew: `python -m tests.decide.record`. Only after a change of words or rules that is meant.
 
-Plays the incidents that ship, each promise watched by the clock, and one odd story of its own, and keeps the journals
+Plays the incidents that ship, with the clock calling in between, and one odd story of its own, and keeps the journals
 beside the policy they were decided under. `test_replay.py` decides them again and wants the same bytes.
 """
 
@@ -42,12 +42,12 @@ ODD: tuple[tuple[int, IncidentEvent], ...] = (
 
 
 def journal(incident: str, events: Iterable[RecordedEvent]) -> list[JournalEntry]:
-    """The journal of one incident; the clock calls for every promise that comes due between two events."""
+    """The journal of one incident, the clock calling whenever something is due, and for a day after the last event."""
     story = Story(incident)
     for number, event in enumerate(events):
-        while story.state.promise is not None and story.state.promise < event.at:
-            story.wake(story.state.promise)
+        story.passes((event.at - story.now).total_seconds() / 60)
         story.take_input(given(event.event, number, event.at, virtual=True, occurred_at=event.at))
+    story.passes(24 * 60)
     return [decided.entry for decided in story.decided]
 
 

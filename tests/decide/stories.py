@@ -188,9 +188,12 @@ def _content(audience: str, decided: Decided, kind: type[C]) -> C:
 
 
 def play(events: Iterable[RecordedEvent], policy: Policy | None = None) -> dict[str, Story]:
-    """Recorded events told one by one, each to its own incident."""
+    """Recorded events told one by one, each to its own incident, the clock calling in between and for a day after."""
     stories: dict[str, Story] = {}
     for number, recorded in enumerate(events):
         story = stories.setdefault(recorded.incident, Story(recorded.incident, policy or default_policy()))
+        story.passes((recorded.at - story.now).total_seconds() / 60)
         story.take_input(given(recorded.event, number, recorded.at, virtual=True, occurred_at=recorded.at))
+    for story in stories.values():
+        story.passes(24 * 60)
     return stories

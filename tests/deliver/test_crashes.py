@@ -4,6 +4,7 @@ import asyncio
 from datetime import time, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -18,15 +19,16 @@ from schemas.delivery import Result
 from schemas.ids import intent_id
 from schemas.journal import NoticeKind
 from schemas.notice import LocalHours, Manners
-from tests.deliver.given import mail, notice, post, text
-from tests.deliver.world import AT, Fault, World, live
+from tests.deliver.given import AT, mail, notice, post, text
+from tests.deliver.world import Fault, World, live
 
-AWAKE, ASLEEP = "UTC", "America/Los_Angeles"  # at AT it is one in the morning there
+ASLEEP, DOZING = "America/Los_Angeles", "Pacific/Tongatapu"  # at AT it is one in the morning, and ten in the evening
 PEOPLE: dict[str, dict[str, str]] = {
     **{f"mail-{n}": {"email": f"p{n}@example.com"} for n in range(4)},
     **{f"sms-{n}": {"phone": f"+1415555267{n}"} for n in range(2)},
     "account": {"x_handle": "status"},
     "sms-asleep": {"phone": "+14155552679", "time_zone": ASLEEP},
+    "sms-dozing": {"phone": "+14155552678", "time_zone": DOZING},
     "mail-digest": {"email": "digest@example.com", "frequency": "digest"},
     "mail-office": {"email": "office@example.com", "time_zone": ASLEEP, "office_hours_only": "yes"},
 }
@@ -48,7 +50,7 @@ RESOLVED: dict[str, Any] = {"seq": 3, "kind": NoticeKind.RESOLVED, "lane": Lane.
 
 
 def populated(seed: int, people: dict[str, dict[str, str]], *notices: dict[str, Any]) -> World:
-    world = World(Random(seed))
+    world = World(Random(seed), now=AT - timedelta(seconds=20))
     for subscriber, given_ in people.items():
         row = registration({"audiences": ["customers"], **given_})
         for outgoing in subscribe(world.vault, row, subscriber, AT):
@@ -69,7 +71,9 @@ def lived(world: World, *faults: Fault) -> World:
 
 
 def is_quiet(channel: Channel, subscriber: str, world: World, intent: str) -> bool:
-    return channel is Channel.SMS and subscriber == "sms-asleep" and any(at.hour < 15 for at in world.sent_at[intent])
+    zone = ZoneInfo(PEOPLE[subscriber].get("time_zone", "UTC"))
+    hours = [at.astimezone(zone).hour for at in world.sent_at[intent]]
+    return channel is Channel.SMS and any(hour < 7 or hour >= 22 for hour in hours)
 
 
 def came_to_an_end(world: World, incident: str, seq: int) -> dict[str, Result]:
@@ -106,7 +110,8 @@ def test_whenever_processes_die_or_leave_nothing_is_lost_and_nothing_told_twice(
 @given(st.integers(0, 2**32), st.lists(FAULTS, max_size=3))
 def test_a_flood_of_incidents_is_told_in_the_end_and_nothing_of_it_twice(seed: int, faults: list[Fault]) -> None:
     """What is put off while nobody knows how its last attempt ended is looked into, not said again blindly."""
-    flood = [{**OPENED, "incident": f"INC-{n}", "notice_id": f"n{n}"} for n in range(3)]
+    lanes = (Lane.FIRST, Lane.UPDATE, Lane.FIRST)
+    flood = [{**OPENED, "lane": lane, "incident": f"INC-{n}", "notice_id": f"n{n}"} for n, lane in enumerate(lanes)]
     world = lived(populated(seed, PEOPLE, *flood), *faults)
     for n in range(3):
         ends = came_to_an_end(world, f"INC-{n}", 1)

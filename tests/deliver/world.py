@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, cast
 
@@ -27,8 +27,8 @@ from schemas.base import Channel, Lane, Message
 from schemas.codec import Outgoing, Record
 from schemas.delivery import DeliveriesEnded, Result
 from schemas.ids import intent_id
+from tests.deliver.given import AT
 
-AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 NOTICES = tuple(topics.notices(lane).name for lane in Lane)
 DELIVERIES = tuple(topics.deliveries(channel, lane).name for channel in Channel for lane in Lane)
 STEPS_OF_TROUBLE = 20

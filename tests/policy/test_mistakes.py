@@ -46,8 +46,8 @@ MISTAKES = [
      "heartbeat.longest silence.critical: 'investigate' is not known here; did you mean 'investigating'?"),
     (C, "it is: small", "it is: medium", "medium",
      "while the severity is unsaid, it is: 'medium' is no size; write small or large"),
-    (G, "  blame: hold", "  blame: block", "block",
-     "rules.blame: 'block' is no action; use one of mend, hold, refuse, off"),
+    (G, "same-text: refuse", "same-text: block", "block",
+     "rules.same-text: 'block' is no action; use one of mend, hold, refuse, off"),
     (A, "by: [incident-manager]", "by: [incident manager]", "by: [",
      "two people must approve.by: 'incident manager' is no name; use letters, digits and . _ : - only, no blank"),
     # --- times
@@ -143,7 +143,7 @@ MISTAKES = [
     (C, "unchanged, resolved", "resolved", "minor: {",
      "heartbeat.longest silence.minor: minor incidents are never told as unchanged; add it to their size, or "
      "remove this"),
-    (G, "  blame: hold", "  blam: hold", "blam:", "rules.blam: the guard has no such rule; did you mean 'blame'?"),
+    (G, "rules:", "rules:\n  blam: hold", "blam:", "rules.blam: the guard has no such rule; did you mean 'blame'?"),
     (G, "  same-text: refuse", "  same-text: mend", "same-text: mend",
      "rules.same-text: only a person can mend this (an update that says only what was said before); "
      "write hold, refuse or off"),
@@ -159,6 +159,7 @@ MISTAKES = [
      "a second ': ' stands in this line; put the text in quotes, or begin a line"),
     (L, "name: Service status", 'name: "Service status', "name:", "a quote begins here and is not closed; add it"),
     (L, "languages: [en, de]", "languages: [en, de", "languages:", "a list begins here and is not closed; add ]"),
+    (L, "link on X: null", "link on X: [", None, "a value is missing here; write one, or close what has begun"),
     (L, "name: Service status", "name: @service", "name:", "a text cannot begin with this character; put it in quotes"),
     (L, "name: Service status", "name: *service", "name:",
      "a text cannot begin with * unless it names an anchor; put it in quotes"),
@@ -193,7 +194,7 @@ def test_all_mistakes_are_listed_at_once_file_by_file_and_line_by_line(tmp_path:
     replace(directory, A, "level: technical", "levle: technical")
     replace(directory, C, "updates: 5m", "updates: soon")
     replace(directory, L, "languages: [en, de]", "languages: [en, de")
-    replace(directory, G, "  blame: hold", "  blame: hold\n  blame: mend")
+    replace(directory, G, "rules:", "rules:\n  same-text: hold")
     with pytest.raises(PolicyError) as caught:
         policy.load(directory)
     assert [line.partition(": ")[2] for line in str(caught.value).splitlines()] == [
@@ -201,7 +202,7 @@ def test_all_mistakes_are_listed_at_once_file_by_file_and_line_by_line(tmp_path:
         "audiences.technical: 'levle' is not known here; did you mean 'level'?",
         "audiences.executives.level: 'boss' is no level; use one of public, customer, executive, technical, internal",
         "minimum gap between updates: 'soon' is no span of time; write one like 30m, 24h or 3d",
-        "'blame' stands twice; keep one",
+        "'same-text' stands twice; keep one",
         "a list begins here and is not closed; add ]",
     ]
 
@@ -240,11 +241,35 @@ def test_a_list_nested_too_deeply_is_refused_and_aliases_do_not_multiply(tmp_pat
 def test_what_yaml_would_read_otherwise_is_read_as_it_is_written(tmp_path: Path) -> None:
     directory = copied(tmp_path)
     replace(directory, C, "working days: Mon to Fri", "country: NO\n  closed on: [2026-12-24]")
-    replace(directory, G, "  blame: hold", "  blame: off")
+    replace(directory, G, "same-text: refuse", "same-text: off")
     replace(directory, L, "contact: null", "contact: {name: 404, reach: +4920794}")
     compiled = policy.compile(policy.load(directory))
     assert compiled.cadence.office is not None
     assert (compiled.cadence.office.country, f"{compiled.cadence.office.opens:%H:%M}") == ("NO", "09:00")
-    assert compiled.guard.rules["blame"] == "off"
+    assert compiled.guard.rules["same-text"] == "off"
     assert compiled.languages.contact is not None
     assert (compiled.languages.contact.name, compiled.languages.contact.reach) == ("404", "+4920794")
+
+
+def test_a_part_is_named_by_its_own_name_and_not_by_another_of_its_names(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    replace(directory, K, "regions: {}", "regions: {Europe: {also called: [EU]}}")
+    replace(directory, K, "contracts: {}", "contracts: {gold: {regions: [eu]}}")
+    with pytest.raises(PolicyError, match=r"contracts.gold.regions: 'eu' is not listed under regions; write 'Europe'"):
+        policy.load(directory)
+
+
+def test_what_the_catalogue_lists_is_all_that_audiences_may_name(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    replace(directory, A, "members: {roles: [responder]}", "members: {contracts: [premium], regions: [Eruope]}")
+    policy.load(directory)  # nothing is listed: any name may be meant
+    replace(directory, K, "regions: {}", "regions: {Europe: {}}")
+    replace(directory, K, "contracts: {}", "contracts: {gold: {}}")
+    with pytest.raises(PolicyError) as caught:
+        policy.load(directory)
+    assert [line.partition(": ")[2] for line in str(caught.value).splitlines()] == [
+        "audiences.responders.members.contracts: 'premium' is not listed under contracts in catalogue.yaml; "
+        "use one of gold",
+        "audiences.responders.members.regions: 'Eruope' is not listed under regions in catalogue.yaml; "
+        "did you mean 'Europe'?",
+    ]

@@ -17,7 +17,21 @@ from tests.policy.folders import NAMES
 PUBLISHED = {name: policy.load(Path(name)) for name in NAMES}
 WORD = re.compile(r"[\w.]+|[^\w\s]")
 ODD = ["", "null", "0", "-1", "1e400", "nan", "true", "~", "{}", "[]", "'", '"', "*x", "&x", "!!int", "\t", ":", "- ",
-       "#", "99999d", "24:00", "Ü", "\x00", "\u2028", "<<", "?", "|", ">", "%", "@", "[[[[", "{a: {b: {c: [1]}}}"]  # fmt: skip
+       "#", "99999d", "24:00", "Ü", "\x00", "\u2028", "?", "|", ">", "%", "@", "[[[[", "{a: {b: [1]}}"]  # fmt: skip
+
+
+FORM = r"[\w-]+\.yaml:[1-9]\d*: .+[;(].+"
+"""File, line, what is wrong; what to do."""
+
+
+def faults(name: str, changed: dict[str, str]) -> list[str]:
+    """What is wrong with a policy that ships once documents of it are changed."""
+    documents = PUBLISHED[name].documents | changed
+    try:
+        policy.compile(PolicyPublished(name=name, hash=hash_of(documents), documents=documents))
+    except PolicyError as error:
+        return str(error).splitlines()
+    return []
 
 
 def mutated(text: str, chance: random.Random) -> str:
@@ -35,9 +49,7 @@ def mutated(text: str, chance: random.Random) -> str:
         case 3:
             lines[place] = lines[place].lstrip(" ")
         case 4:
-            words = list(WORD.finditer(lines[place])) or [re.match("", "")]
-            found = chance.choice(words)
-            start, end = found.span() if found else (0, 0)
+            start, end = chance.choice([word.span() for word in WORD.finditer(lines[place])] or [(0, 0)])
             lines[place] = lines[place][:start] + chance.choice(ODD) + lines[place][end:]
         case _:
             swapped = [word.group() for word in WORD.finditer(text)]
@@ -59,20 +71,13 @@ def test_a_mutated_document_loads_or_is_refused_with_file_and_line(
     text, chance = PUBLISHED[name].documents[document], random.Random(seed)
     for _ in range(times):
         text = mutated(text, chance) if text else text
-    documents = PUBLISHED[name].documents | {document: text}
-    try:
-        policy.compile(PolicyPublished(name=name, hash=hash_of(documents), documents=documents))
-    except PolicyError as error:
-        for line in str(error).splitlines():
-            assert re.match(r"[\w-]+\.yaml:[1-9]\d*: .+[;(].+", line), line
+    for fault in faults(name, {document: text}):
+        assert re.match(FORM, fault), fault
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_any_one_line_of_a_document_may_be_lost(document: str) -> None:
     lines = PUBLISHED["enterprise"].documents[document].splitlines(keepends=True)
     for place in range(len(lines)):
-        documents = PUBLISHED["enterprise"].documents | {document: "".join(lines[:place] + lines[place + 1 :])}
-        try:
-            policy.compile(PolicyPublished(name="lost", hash=hash_of(documents), documents=documents))
-        except PolicyError as error:
-            assert re.match(r"[\w-]+\.yaml:[1-9]\d*: ", str(error))
+        for fault in faults("enterprise", {document: "".join(lines[:place] + lines[place + 1 :])}):
+            assert re.match(FORM, fault), fault

@@ -52,7 +52,7 @@ def test_every_policy_that_ships_names_every_rule_of_the_guard_and_says_what_it_
         while (line := lines[place - 1 - len(above)]).startswith("  #"):
             above.insert(0, line.removeprefix("  # "))
         mends = f"mend: {rule.mends}" if rule.mends else "only a person can mend it"
-        assert " ".join(above) == f"{rule.guards} ({mends})"
+        assert " ".join(above).startswith(f"{rule.guards} ({mends})")
 
 
 def test_the_small_policy_says_what_the_readme_says() -> None:
@@ -159,7 +159,7 @@ def test_what_is_said_in_words_leaves_nothing_out() -> None:
         "what concerns Payments is approved by legal, as the contract payment-services asks",
         "two people, communications among them, must approve a notice to premium, europe, customers and public",
         "longest silence in a critical incident: 20m while investigating, 30m once identified, 1h while monitoring",
-        "account-managers, executives, premium, europe and customers hear how it stands 30m before closing and at opening",
+        "executives, premium, europe and customers hear how it stands 30m before closing and at opening",
         "no sms from 22:00 to 07:00 by their own clock, except in critical incidents",
         "at most 8 by sms within 1h; ends of incidents do not count",
         "hold   promised-end: an estimate of when it will be over",
@@ -167,7 +167,8 @@ def test_what_is_said_in_words_leaves_nothing_out() -> None:
     ):
         assert words in lines["enterprise"], words
     for words in (
-        "early warning: must be told within 1d of the beginning",
+        "early warning: must be told within 24h of the beginning",
+        "final report: must be told within 30d of the beginning",
         "a first notice waits 23h for it, a last one 23h; then the safe text goes out",
         "root cause is told only with the approval of legal",
     ):

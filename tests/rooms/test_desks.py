@@ -86,7 +86,7 @@ async def test_a_desk_is_open_only_when_its_own_fold_has_ended(room: Any) -> Non
 
 async def test_of_a_policy_that_cannot_be_used_the_last_good_one_stays_in_force(room: Any, settings: Settings) -> None:
     good = policy.load(settings.policy_dir)
-    documents = {"voice.yaml": "language: ["}
+    documents = {"languages.yaml": "languages: ["}
     bad = PolicyPublished(name=good.name, hash=hash_of(documents), documents=documents)
     for published in (good, bad):
         room._policy_published(

@@ -77,3 +77,9 @@ def test_a_post_and_a_text_message_made_by_cutting_can_be_sent(words: list[str])
     text = " ".join(words).strip() or "x"
     assert is_valid(cut_at_sentence(text, is_valid, POINTER))
     assert measure(cut_at_sentence(text, lambda t: measure(t).segments <= 2, POINTER)).segments <= 2
+
+
+def test_the_day_of_a_german_date_ends_no_sentence() -> None:
+    text = "Es begann am 13. März um 9 Uhr. Mehr wissen wir noch nicht."
+    assert cut_at_sentence(text, at_most(40), "") == "Es begann am 13. März um 9 Uhr."
+    assert cut_at_sentence(text, at_most(25), "") == "Es begann am 13. März..."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text.sms import is_gsm7, measure, to_gsm7
+from pipeline.text.sms import is_gsm7, measure, plainly, segments, to_gsm7
 from tests.paths import CORPUS, needs_corpus
 
 VECTORS = CORPUS / "vectors" / "sms_segments.json"
@@ -100,3 +100,23 @@ def test_typography_is_written_plainly(typographic: str, plain: str) -> None:
 @pytest.mark.parametrize("text", ["Ваш “сервер” недоступен…", "Façade “ça va”", "Łódź – offline", "✅ “done”"])
 def test_nothing_is_replaced_where_it_would_spare_nothing_and_no_accent_is_dropped(text: str) -> None:
     assert to_gsm7(text) == text
+
+
+@given(st.text(GSM7, max_size=400) | ANY)
+def test_segments_are_counted_alike_with_and_without_the_rest(text: str) -> None:
+    assert segments(text) == measure(text).segments
+
+
+@pytest.mark.parametrize("filler", ["a", "€", "ü", "я", "🔥"])
+@pytest.mark.parametrize("length", [69, 70, 71, 134, 135, 153, 159, 160, 161, 306, 307])
+def test_the_quick_way_of_counting_agrees_with_counting_each_character(filler: str, length: int) -> None:
+    text = filler * length
+    gsm7 = is_gsm7(text)
+    width = {"€": 2, "🔥": 2}.get(filler, 1)
+    alone, each = (160, 153) if gsm7 else (70, 67)
+    assert measure(text).units == width * length
+    assert segments(text) == (1 if width * length <= alone else -(-length // (each // width)))
+
+
+def test_plain_writing_takes_typography_away_whether_it_spares_anything_or_not() -> None:
+    assert plainly("„Привет“ – …") == '"Привет" - ...'

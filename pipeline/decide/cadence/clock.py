@@ -27,9 +27,11 @@ BEGINS = frozenset({NoticeKind.OPENED, NoticeKind.REOPENED, NoticeKind.MAINTENAN
 def first_notice_deadline(state: IncidentState, policy: Policy) -> Iterator[Due]:
     """A first notice that nobody approved in time goes out in templated words."""
     for audience, draft in state.drafts.items():
-        if draft.telling.kind in BEGINS and state.phase is Phase.OPEN and _still_untold(state, draft):
-            at = draft.since + policy.cadence.first_notice
-            yield Due(at, WakeReason.FIRST_NOTICE_DEADLINE, Tell(audience, draft.telling.kind, UNAPPROVED, safe=True))
+        patience = policy.safe_after(audience, ends=False)
+        begins = draft.telling.kind in BEGINS and state.phase is Phase.OPEN
+        if begins and patience is not None and _still_untold(state, draft):
+            act = Tell(audience, draft.telling.kind, UNAPPROVED, safe=True)
+            yield Due(draft.since + patience, WakeReason.FIRST_NOTICE_DEADLINE, act)
 
 
 def last_notice_deadline(state: IncidentState, policy: Policy) -> Iterator[Due]:
@@ -38,7 +40,7 @@ def last_notice_deadline(state: IncidentState, policy: Policy) -> Iterator[Due]:
     Not later than the next update that was promised, since it is one.
     """
     for audience, draft in state.drafts.items():
-        patience, promise = policy.cadence.last_notice, state.promises.get(audience)
+        patience, promise = policy.safe_after(audience, ends=True), state.promises.get(audience)
         if draft.telling.kind in ENDS and audience in state.told and _still_untold(state, draft):
             times = [draft.since + patience] if patience is not None else []
             times += [max(promise.due - policy.cadence.heartbeat.margin, draft.since)] if promise else []
@@ -58,7 +60,8 @@ def _still_untold(state: IncidentState, draft: Draft) -> bool:
 
 def draft_waits(state: IncidentState, policy: Policy) -> Iterator[Due]:
     """Whoever may approve is asked again when a draft has waited as long as a first notice may."""
-    for audience, draft in state.drafts.items():
+    for draft in state.drafts.values():
+        audience = draft.telling.audience
         yield Due(
             draft.occasion.at + policy.cadence.first_notice,
             WakeReason.REMINDER,
@@ -169,7 +172,7 @@ def duty(state: IncidentState, policy: Policy) -> Iterator[Due]:
             due, lead = state.opened_at + within, min(within / 4, timedelta(days=1))
             text = f"the {stage} to {name} is due {_span(lead)} from now"
             yield Due(due - lead, WakeReason.REMINDER, Remind(f"{stage} to {name}", text))
-            if told is not None and state.phase is Phase.OPEN:
+            if told is not None and told.open and state.phase is Phase.OPEN:
                 at = due - policy.cadence.heartbeat.margin
                 yield Due(at, WakeReason.SILENCE, Tell(name, NoticeKind.UNCHANGED, f"{stage}: {NOTHING_CHANGED}"))
             break
@@ -209,7 +212,7 @@ def heartbeats(state: IncidentState, policy: Policy) -> dict[str, datetime]:
         promise = state.promises.get(audience)
         if promise is not None:
             found[audience] = max(promise.due - margin, told.at)
-        elif not state.maintenance and is_updated(audience, state, step, policy):
+        elif not state.maintenance and told.open and is_updated(audience, state, step, policy):
             span = longest_silence(state, state.known.severity, state.known.state, told.at, policy)
             if span is not None:
                 found[audience] = told.at + span - margin

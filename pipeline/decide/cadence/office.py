@@ -57,7 +57,7 @@ def _dues(
     step = standing(state)
     for audience in office.audiences:
         told = state.told.get(audience)
-        if told is None or not is_updated(audience, state, step, policy):
+        if told is None or not told.open or not is_updated(audience, state, step, policy):
             continue
         known = tuple(state.census[audience].zones) if audience in state.census else ()
         for zone in known or office.zones:

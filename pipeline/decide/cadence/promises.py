@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from pipeline.decide.audience import worst_of
 from pipeline.decide.occasion import Telling
-from pipeline.decide.state import IncidentState, Phase
+from pipeline.decide.state import IncidentState, Phase, draft_key
 from pipeline.decide.step import Step
 from pipeline.policy import Policy
 from schemas.base import Channel, Severity, State
@@ -34,10 +34,12 @@ def made(
     """
     if step.over or step.turn.phase is Phase.PLANNED:
         return
-    for telling in told:
-        if telling.zones or telling.kind in NO_PROMISE:
+    for telling in {telling.audience: telling for telling in reversed(tuple(told))}.values():
+        earlier = state.told.get(telling.audience)
+        ended = telling.kind is NoticeKind.CORRECTION and earlier is not None and not earlier.open
+        if telling.zones or telling.kind in NO_PROMISE or ended:
             continue
-        draft = state.drafts.get(telling.audience) if telling.draft else None
+        draft = state.drafts.get(draft_key(telling.audience, telling.corrects)) if telling.draft else None
         said = (draft.occasion.known if draft else step.known).next_update_at
         unchanged = telling.kind is NoticeKind.UNCHANGED
         if said is not None and said > at and not unchanged and updated_channels(telling.audience, policy):
@@ -75,3 +77,12 @@ def updated_channels(audience: str, policy: Policy) -> frozenset[Channel]:
     """The channels on which a promised next update may stand: those on which it is given."""
     group = policy.audiences.get(audience)
     return frozenset(group.channels_for(NoticeKind.UNCHANGED)) if group else frozenset()
+
+
+def kept_up_channels(audience: str, worst: Severity | None, policy: Policy) -> frozenset[Channel]:
+    """The channels on which they are told what changes in an incident of this size."""
+    group = policy.audiences.get(audience)
+    if group is None:
+        return frozenset()
+    told_at = group.told_at if group.told_at is not None else policy.cadence.size(worst).told_at
+    return frozenset(group.channels_for(NoticeKind.UPDATED)) if NoticeKind.UPDATED in told_at else frozenset()

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from icalendar import Calendar, Event, vText
 
@@ -21,14 +22,14 @@ def calendar(page: Page, telling: Telling, occasion: Occasion) -> str | None:
     told = withdrawn or (telling.kind in _PLANNED and not occasion.over)
     if not (told and occasion.maintenance and known.starts_at and known.ends_at):
         return None
-    words = page.evaluated("calendar.j2", page.said)
+    summary, description = page.evaluated("calendar.j2", page.said, _words)
     entry = Event()
     entry.add("UID", _uid(occasion.incident, page.policy.languages.name))
     entry.add("SEQUENCE", occasion.revision)
     entry.add("DTSTAMP", _utc(occasion.at))
     entry.add("DTSTART", _utc(known.starts_at))
     entry.add("DTEND", _utc(known.ends_at))
-    for name, text in (("SUMMARY", one_line(words["summary"])), ("DESCRIPTION", tidy(words["description"]))):
+    for name, text in (("SUMMARY", summary), ("DESCRIPTION", description)):
         entry.add(name, vText(spaced_out(_MARKS.sub("", text))), parameters={"LANGUAGE": page.language})
     entry.add("STATUS", "CANCELLED" if withdrawn else "CONFIRMED")
     entry.add("TRANSP", "TRANSPARENT")  # it is nobody's appointment: their time stays free
@@ -39,6 +40,10 @@ def calendar(page: Page, telling: Telling, occasion: Occasion) -> str | None:
     whole.add_component(entry)
     octets: bytes = whole.to_ical()
     return octets.decode()
+
+
+def _words(made: dict[str, Any]) -> tuple[str, str]:
+    return one_line(made["summary"]), tidy(made["description"])
 
 
 def _uid(incident: str, sender: str) -> str:

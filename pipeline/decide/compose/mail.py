@@ -15,7 +15,7 @@ _PARAGRAPHS = ("closing", "next", "footer")
 def mail(page: Page, telling: Telling, occasion: Occasion) -> tuple[EmailContent, Moments]:
     """Subject, both bodies and, where there is a plan, the calendar entry."""
     said = page.on(Channel.EMAIL)
-    said |= _sections(page.evaluated("sections.j2", said))
+    said |= page.evaluated("sections.j2", said, _sections)
     bodies = (rendered(f"email.{kind}.j2", page.language, said, page.policy) for kind in ("txt", "html"))
     (subject, text, html), moments = page.slots.settled(page.said["subject"], *bodies)
     return EmailContent(subject=subject, text=text, html=html, calendar=calendar(page, telling, occasion)), moments

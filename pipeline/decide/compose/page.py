@@ -1,13 +1,13 @@
 """A page: everything that one notice says to one level in one language, as plain texts; the channels lay it out."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.decide.compose import facts
 from pipeline.decide.compose.moments import Style, lasted, listed
 from pipeline.decide.compose.slots import UNSUBSCRIBE, Slots
-from pipeline.decide.compose.templates import evaluated, phrases, tongue_of
+from pipeline.decide.compose.templates import evaluated, phrase, tongue_of
 from pipeline.decide.occasion import Occasion, Telling
 from pipeline.decide.view import Known, plain
 from pipeline.policy import Policy
@@ -15,6 +15,7 @@ from pipeline.text.cut import cut_at_sentence
 from schemas.base import Channel, Level, Severity
 from schemas.journal import NoticeKind
 
+T = TypeVar("T")
 SUBJECT_CHARACTERS = 120
 HEAD_CHARACTERS = 90
 """A title longer than this is shortened where every character counts."""
@@ -32,14 +33,15 @@ class Page:
     slots: Slots
     policy: Policy
     updated: frozenset[Channel]
+    kept_up: frozenset[Channel]
 
     def on(self, channel: Channel, **more: Any) -> dict[str, Any]:
         """The page as this channel shows it; a promised next update stands only where updates are told."""
-        return self.said | {"followed": channel in self.updated} | more
+        return self.said | {"followed": channel in self.updated, "kept_up": channel in self.kept_up} | more
 
-    def evaluated(self, template: str, said: dict[str, Any]) -> dict[str, Any]:
-        """What the template sets."""
-        return evaluated(template, self.language, said, self.policy)
+    def evaluated(self, template: str, said: Mapping[str, Any], read: Callable[[dict[str, Any]], T]) -> T:
+        """What `read` makes of what the template sets. Raises `PolicyError`."""
+        return evaluated(template, self.language, said, self.policy, read)
 
 
 def page_of(
@@ -48,13 +50,10 @@ def page_of(
     """The page of `telling` for readers of `level` in `language`. Raises `PolicyError` where a template fails."""
     slots = Slots(tongue_of(language, policy), occasion.at, zones)
     context = _context(telling, occasion, slots, policy) | _facts(telling, occasion, level, language, policy)
-    content = context | {"level": level.value}
-    content |= evaluated("content.j2", language, content, policy)
-    content |= {name: tidy(content[name]) for name in ("status", "lead", "news")}
-    title = content["title"]
-    content["short_title"] = cut_at_sentence(title, lambda text: len(text) <= HEAD_CHARACTERS, "")
-    content["subject"] = _subject(title if telling.safe else _first_title(occasion, language, policy), occasion)
-    return Page(language, level, content, slots, policy, occasion.readers.updated)
+    said = context | {"level": level.value}
+    said |= evaluated("content.j2", language, said, policy, _content)
+    said["subject"] = _subject(said["title"] if telling.safe else _first_title(occasion, language, policy), occasion)
+    return Page(language, level, said, slots, policy, occasion.readers.updated, occasion.readers.kept_up)
 
 
 def tidy(text: str) -> str:
@@ -73,6 +72,11 @@ def one_line(text: str) -> str:
 def sentence(text: str) -> str:
     """`text` with a full stop where it has no end of its own."""
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _content(made: dict[str, Any]) -> dict[str, Any]:
+    short = cut_at_sentence(made["title"], lambda text: len(text) <= HEAD_CHARACTERS, "")
+    return made | {name: tidy(made[name]) for name in ("status", "lead", "news")} | {"short_title": short}
 
 
 def _capital(text: str) -> str:
@@ -128,8 +132,8 @@ def _facts(telling: Telling, occasion: Occasion, level: Level, language: str, po
 def _safe_facts(occasion: Occasion, sight: facts.Sight) -> dict[str, Any]:
     language, policy = sight.language, sight.policy
     parts = facts.safe_parts(occasion.known.components or (), language, policy)
-    titles, key = phrases(language, policy).titles, "maintenance" if occasion.maintenance else "problem"
-    title = titles[key] % {"parts": listed(parts, language)} if parts else titles[f"{key}_somewhere"]
+    key = ("maintenance" if occasion.maintenance else "problem") + ("" if parts else "_somewhere")
+    title = phrase(language, policy, lambda say: say.titles[key] % {"parts": listed(parts, language)})
     return {
         "it": {**facts.seen(facts.safe(occasion.known), sight), "title": title, "components": list(parts)},
         "was": facts.seen(Known(), sight),

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -40,7 +40,7 @@ def sms(page: Page) -> tuple[SmsContent, Moments]:
         # A character takes one unit at least: a long text needs no measuring.
         return len(words) <= _MAX_UNITS and segments(words) <= MAX_SEGMENTS
 
-    line = _fitted(page.evaluated("sms.txt.j2", page.on(Channel.SMS)), fits)
+    line = _fitted(page.evaluated("sms.txt.j2", page.on(Channel.SMS), _parts), fits)
     (text,), moments = page.slots.settled(_spelled(line, fill), plain=True)
     most = max((measure(filled(text, row)) for row in moments.values() or ((),)), key=_weight)
     return SmsContent(text=text, encoding=most.encoding, segments=most.segments), moments
@@ -57,14 +57,18 @@ def post(page: Page) -> tuple[PostContent, Moments]:
 
     # A link makes a post cost 13 times as much: one from an event's text must not decide that.
     unlinked = {name: _LINK.sub("[link]", page.said[name]) for name in ("news", "short_title", "status")}
-    parts = page.evaluated("x.txt.j2", page.on(Channel.X, **unlinked))
+    parts = page.evaluated("x.txt.j2", page.on(Channel.X, **unlinked), _parts)
     line = _fitted(parts, lambda text: is_valid(fill(spelled(text))))
     (text,), moments = page.slots.settled(spelled(line), zones=(UTC,))
     return PostContent(text=text, weighted_length=weighted_length(fill(spelled(line)))), moments
 
 
-def _fitted(parts: Mapping[str, Any], fits: Callable[[str], bool]) -> str:
-    head, body, tail, pointer = (one_line(parts[name]) for name in ("head", "body", "tail", "pointer"))
+def _parts(made: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(one_line(made[name]) for name in ("head", "body", "tail", "pointer"))
+
+
+def _fitted(parts: tuple[str, ...], fits: Callable[[str], bool]) -> str:
+    head, body, tail, pointer = parts
 
     def joined(first: str, second: str) -> str:
         return " ".join(part for part in (first, second, tail) if part)

@@ -3,9 +3,9 @@
 A template of a language's own (`de/sms.txt.j2`) is taken in place of the shared one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Template
 from jinja2.sandbox import SandboxedEnvironment
@@ -14,32 +14,39 @@ from pipeline.decide.compose.moments import Tongue, tongue
 from pipeline.errors import PolicyError
 from pipeline.policy import Policy
 
+T = TypeVar("T")
 PHRASES = "phrases.j2"
 
 
-def evaluated(name: str, language: str, context: dict[str, Any], policy: Policy) -> dict[str, Any]:
-    """What a template sets, by name: plain texts, since only `*.html.j2` escapes. Raises `PolicyError`."""
-    made: Any = _guarded(name, language, policy, lambda template: template.make_module(context))
-    return {key: value for key, value in vars(made).items() if not key.startswith("_")}
+def evaluated(
+    name: str, language: str, context: Mapping[str, Any], policy: Policy, read: Callable[[dict[str, Any]], T]
+) -> T:
+    """What `read` makes of what a template sets: plain texts, since only `*.html.j2` escapes. Raises `PolicyError`."""
+
+    def use(template: Template) -> T:
+        made: Any = template.make_module(dict(context))
+        return read({key: value for key, value in vars(made).items() if not key.startswith("_")})
+
+    return _guarded(name, language, policy, use)
 
 
-def rendered(name: str, language: str, context: dict[str, Any], policy: Policy) -> str:
+def rendered(name: str, language: str, context: Mapping[str, Any], policy: Policy) -> str:
     """What a template writes. Raises `PolicyError`."""
-    return str(_guarded(name, language, policy, lambda template: template.render(context)))
+    return _guarded(name, language, policy, lambda template: template.render(context))
 
 
-def phrases(language: str, policy: Policy) -> Any:
-    """The words of a language, as they stand in its `phrases.j2`. Raises `PolicyError`."""
-    return _guarded(PHRASES, language, policy, lambda template: template.module)
+def phrase(language: str, policy: Policy, read: Callable[[Any], T]) -> T:
+    """What `read` makes of the words of a language, as they stand in its `phrases.j2`. Raises `PolicyError`."""
+    return _guarded(PHRASES, language, policy, lambda template: read(template.module))
 
 
 def tongue_of(language: str, policy: Policy) -> Tongue:
     """How a language writes moments under this policy. Raises `PolicyError`."""
-    patterns: dict[str, str] = phrases(language, policy).times
-    return tongue(language, tuple(patterns.items()), tuple(policy.languages.clocks.items()))
+    clocks = tuple(policy.languages.clocks.items())
+    return phrase(language, policy, lambda say: tongue(language, tuple(say.times.items()), clocks))
 
 
-def _guarded(name: str, language: str, policy: Policy, use: Callable[[Template], Any]) -> Any:
+def _guarded(name: str, language: str, policy: Policy, use: Callable[[Template], T]) -> T:
     try:
         return use(_template(policy.templates, language, name))
     except Exception as error:  # a template can raise whatever the objects it touches raise

@@ -15,9 +15,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.replay.difference import Change, IncidentDifference, counted
+from pipeline.replay.difference import Change, Changed, IncidentDifference, counted
 from pipeline.replay.findings import Found, Report
 from pipeline.replay.report.silence import curves, figure, medians
+from pipeline.replay.report.standalone import picture as picture_of_silence
 from pipeline.replay.report.timeline import picture
 from pipeline.replay.results import Result, Sent
 from pipeline.replay.spans import span
@@ -49,11 +50,25 @@ def page(report: Report) -> str:
     return _environment().get_template("page.html.j2").render(context)
 
 
+def silence(report: Report) -> str:
+    """The picture of silence alone, as an SVG file."""
+    panels = [(panel["title"], panel["note"], panel["curves"]) for panel in _panels(report)]
+    what = f"{len(report.new.results)} incidents, policy {report.new.policy.name}"
+    return picture_of_silence(
+        panels,
+        "How long people were left without a word",
+        f"Which share of the incidents was ever silent for longer than that, while it was open. {what}",
+    )
+
+
 def main_audience(found: Found) -> str:
-    """The audience whose silence stands for all."""
+    """The audience whose silence stands for all: of customers, and first of all one that anyone may choose."""
     audiences = found.policy.audiences
-    ordered = sorted(audiences, key=lambda name: MAIN_LEVELS.index(audiences[name].level))
-    return ordered[0]
+
+    def place(name: str) -> tuple[int, bool]:
+        return MAIN_LEVELS.index(audiences[name].level), audiences[name].group(name).selects
+
+    return min(audiences, key=place)
 
 
 @cache
@@ -73,16 +88,18 @@ def _hash(text: str) -> str:
 
 def _panels(report: Report) -> list[dict[str, Any]]:
     """A picture of silence for the large incidents and one for the small ones."""
-    audience = main_audience(report.new)
-    found = []
+    audience, found = main_audience(report.new), []
+    before = {result.incident: result for result in report.old.results} if report.old else {}
+    under = report.old.policy.name if report.old else ""
     for size in ("large", "small"):
         results = [result for result in report.new.results if size_of(result) == size]
         if results:
-            drawn = curves(results, audience)
+            drawn = curves(results, audience, before, under)
             found.append(
                 {
                     "title": f"{len(results)} {size} incidents",
                     "note": _told_at(report.new, size),
+                    "curves": drawn,
                     "figure": figure(drawn, f"{size} incidents by their longest silence"),
                     "medians": medians(drawn),
                 }
@@ -108,7 +125,7 @@ def _incidents(report: Report) -> Iterable[dict[str, Any]]:
             "silence_s": result.audiences[main].silence_s,
             "picture": picture(result, difference.changes if difference else ()),
             "rows": _rows(result),
-            "changes": difference.changes if difference else (),
+            "changes": _changes(difference.changes) if difference else [],
             "wrong": bool(result.broken or result.unclosed),
         }
 
@@ -132,6 +149,16 @@ def _rows(result: Result) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: (row["at"], row["order"]))
+
+
+def _changes(changes: Iterable[Changed]) -> list[dict[str, Any]]:
+    """What differs, in order; what differs alike for several audiences is one line."""
+    found: dict[tuple[object, ...], list[Changed]] = {}
+    for one in changes:
+        was = (one.old.at, one.old.channels) if one.old else None
+        alike = (one.change, one.notice.at, one.notice.kind, one.notice.channels, one.notice.zones, was)
+        found.setdefault(alike, []).append(one)
+    return [{"first": alike[0], "audiences": [one.notice.audience for one in alike]} for alike in found.values()]
 
 
 def _alike(one: Sent) -> tuple[object, ...]:

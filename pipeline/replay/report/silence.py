@@ -6,7 +6,7 @@ further left a line falls, the shorter people were left alone. The time axis is 
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ TICK_ROOM = 44.0
 FIRST_S = 5 * MINUTE
 """Where the axis begins: what is shorter than this is no silence to speak of."""
 WIDTH, HEIGHT = 560.0, 300.0
-LEFT, RIGHT, TOP, BOTTOM = 54.0, 18.0, 16.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 18.0, 16.0, 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,26 @@ class Curve:
         return (len(self.values) - bisect_right(self.values, seconds)) / len(self.values)
 
 
-def curves(results: Sequence[Result], audience: str) -> list[Curve]:
-    """The three curves. An incident that was told in a single word counts as 0; one that was not told does not."""
+def curves(results: Sequence[Result], audience: str, before: Mapping[str, Result], under: str) -> list[Curve]:
+    """How long people were left alone: really, by the team, and by the messages to `audience`.
+
+    `before`: the same incidents under another policy, called `under`. An incident that was told in a single word counts
+    as 0; one that was not told does not count.
+    """
     told = [result.as_told.silence_s for result in results if result.as_told]
-    heard = [result.audiences[audience] for result in results if audience in result.audiences]
+    old = [before[result.incident] for result in results if result.incident in before]
     found = [
         _curve("as it was really told", "told", told),
         _curve("facts: what the team said", "facts", (result.facts_silence_s for result in results)),
-        _curve(f"messages to {audience}", "messages", (one.silence_s for one in heard if one.notices)),
+        _curve(f"messages to {audience}, {under}", "before", _messages(old, audience)),
+        _curve(f"messages to {audience}", "messages", _messages(results, audience)),
     ]
     return [curve for curve in found if curve.values]
+
+
+def _messages(results: Iterable[Result], audience: str) -> Iterable[float | None]:
+    heard = [result.audiences[audience] for result in results if audience in result.audiences]
+    return [one.silence_s for one in heard if one.notices]
 
 
 def figure(drawn: Sequence[Curve], label: str) -> Markup:

@@ -12,12 +12,12 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from pipeline.replay.difference import Change, Changed
-from pipeline.replay.report.drawing import element, group
+from pipeline.replay.report.drawing import element, group, number
 from pipeline.replay.results import Promised, Result, Sent
 from pipeline.replay.spans import span
 from schemas.journal import NoticeKind
 
-WIDTH, LEFT, RIGHT, ROW, TOP = 960.0, 112.0, 18.0, 30.0, 8.0
+WIDTH, LEFT, RIGHT, ROW, TOP = 960.0, 136.0, 18.0, 30.0, 8.0
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
 """Minutes between ticks, of which the finest that leaves at most nine is taken."""
 SHAPES = {
@@ -108,32 +108,34 @@ def _row_of_the_team(result: Result, scale: Scale) -> Iterable[Markup]:
     yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="thread")
     for post in result.said:
         if scale.shows(post.at):
-            title = element("title", f"{post.at:%H:%M} the team: {post.kind}{'' if post.news else ', nothing new'}")
-            yield _mark("said" if post.news else "same", scale.x(post.at), y, title)
+            yield _mark("said" if post.news else "same", scale.x(post.at), y)
 
 
 def _row(name: str, y: float, sent: Sequence[Sent], promises: Iterable[Promised], scale: Scale) -> Iterable[Markup]:
     shown = [one for one in sent if scale.shows(one.at)]
     yield element("text", name[:17], x=LEFT - 12, y=y + 4, class_="row end")
     yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="thread")
-    for promise in promises:
-        if scale.shows(promise.made_at):
-            style = {True: "kept", False: "broken", None: "owed"}[promise.kept]
-            end = scale.x(min(promise.due, scale.last))
-            title = element("title", f"promised for {promise.due:%H:%M} by {promise.by}: {style}")
-            yield element(
-                "line", title, x1=scale.x(promise.made_at), x2=end, y1=y + 8, y2=y + 8, class_=f"promise {style}"
-            )
+    yield from _longest(shown, y, scale)
+    yield from _promised(promises, y + 8, scale)
     written = -INITIALS_ROOM
     for one in shown:
         x = scale.x(one.at)
-        how = " and ".join(one.channels) or "no channel"
-        title = element("title", f"{one.at:%H:%M} {name} by {how}: {one.kind.replace('_', ' ')}")
-        yield _mark(SHAPES.get(one.kind, "update"), x, y, title)
+        yield _mark(SHAPES.get(one.kind, "update"), x, y)
         if x - written >= INITIALS_ROOM:
             written = x
             yield element("text", "".join(INITIALS[c] for c in one.channels), x=x, y=y - 8, class_="how middle")
-    yield from _longest(shown, y, scale)
+
+
+def _promised(promises: Iterable[Promised], y: float, scale: Scale) -> Iterable[Markup]:
+    """A stroke for each promise, from when it was made to when it was due; all of one fate are one path."""
+    strokes: dict[str, list[str]] = {}
+    for promise in promises:
+        if scale.shows(promise.made_at):
+            fate = {True: "kept", False: "broken", None: "owed"}[promise.kept]
+            since, until = scale.x(promise.made_at), scale.x(min(promise.due, scale.last))
+            strokes.setdefault(fate, []).append(f"M{number(since)} {number(y)}H{number(max(until - 1, since))}")
+    for fate, moves in strokes.items():
+        yield element("path", d="".join(moves), class_=f"promise {fate}")
 
 
 def _longest(shown: Sequence[Sent], y: float, scale: Scale) -> Iterable[Markup]:
@@ -145,7 +147,7 @@ def _longest(shown: Sequence[Sent], y: float, scale: Scale) -> Iterable[Markup]:
         x1, x2 = scale.x(since), scale.x(until)
         yield element("line", x1=x1, x2=x2, y1=y, y2=y, class_="silence")
         if x2 - x1 > 60:
-            yield element("text", span(length.total_seconds()), x=(x1 + x2) / 2, y=y - 3, class_="gap middle")
+            yield element("text", span(length.total_seconds()), x=(x1 + x2) / 2, y=y + 4, class_="gap middle")
 
 
 def _otherwise(y: float, changes: Iterable[Changed], scale: Scale) -> Iterable[Markup]:
@@ -157,10 +159,9 @@ def _otherwise(y: float, changes: Iterable[Changed], scale: Scale) -> Iterable[M
         for one, style in ((old, "old"), (new, "new")):
             alone = changed.change in {Change.ONLY_OLD, Change.ONLY_NEW, Change.MOVED}
             if one is not None and alone and scale.shows(one.at):
-                yield _mark("ring", scale.x(one.at), y, None, style)
+                yield _mark("ring", scale.x(one.at), y, style)
 
 
-def _mark(shape: str, x: float, y: float, title: Markup | None, style: str = "") -> Markup:
-    """A mark by the page's own symbols; each is 14 wide and drawn around its middle."""
-    given = f"mark {style}" if style else f"mark {shape}"
-    return element("use", title or "", href=f"#{shape}", x=x - 7, y=y - 7, width=14, height=14, class_=given)
+def _mark(shape: str, x: float, y: float, style: str | None = None) -> Markup:
+    """One of the page's own marks, each of which is drawn around its middle."""
+    return element("use", href=f"#{shape}", x=x, y=y, class_=style)

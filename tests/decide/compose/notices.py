@@ -46,7 +46,8 @@ OPENED = Known(
             summary="Kartenzahlungen in Europa und Nordamerika schlagen fehl, Auszahlungen sind angehalten."
             " Überweisungen und Rechnungen funktionieren wie gewohnt.",
             consequences=Consequences(
-                now="Fast alle Kartenzahlungen in Europa und Nordamerika werden abgelehnt; Auszahlungen sind angehalten.",
+                now="Fast alle Kartenzahlungen in Europa und Nordamerika werden abgelehnt;"
+                " Auszahlungen sind angehalten.",
                 expected="Auszahlungen von heute kommen möglicherweise erst am nächsten Bankarbeitstag an.",
             ),
             workaround="Überweisungen und Zahlungen auf Rechnung funktionieren.",
