@@ -19,7 +19,7 @@ from pipeline import failpoints
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
 from pipeline.clock import Clock
 from pipeline.deliver.admit import Defer, Send, Skip, Suppress, Verdict, admit
-from pipeline.deliver.past import past_of
+from pipeline.deliver.past import Lookback
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.vault import Unreadable, Vault
 from schemas import topics
@@ -94,13 +94,13 @@ class Post:
     def _verdicts(self, work: InHand, recipients: Sequence[str]) -> dict[str, Verdict]:
         """What becomes of each, as the folds stand at this moment."""
         holding, batch, at = work.holding, work.batch, self._clock()
-        shown, ledger = work.shown(at), holding.ledger
+        shown, works, past = work.shown(at), holding.ledger.works(work.told), Lookback(holding.ledger, batch, at)
         return {
             recipient: admit(
                 holding.subscribers.get(recipient),
                 batch,
-                ledger.work(work.told, recipient),
-                past_of(ledger, batch, recipient, at),
+                works.get(recipient),
+                past.of(recipient),
                 shown,
             )
             for recipient in recipients

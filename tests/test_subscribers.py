@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from pipeline import subscribers
 from pipeline.broker import connect
-from pipeline.commands.subscribers import read_roster, state_of, write
+from pipeline.commands.subscribers import chosen, known, read_roster, state_of, write
 from pipeline.enrolment import Planned, plan_events, plan_import
 from pipeline.registrations import BadFile, Refused, Registration, read_csv, registration
 from pipeline.settings import Settings
 from pipeline.subscribers import Roster, fold
 from pipeline.vault import ContactData, Unreadable, Vault
 from schemas import codec, topics
-from schemas.base import Channel, Message
+from schemas.base import Channel, Level, Message
 from schemas.codec import Record
 from schemas.subscriber import (
     Bounced,
@@ -29,12 +29,15 @@ from schemas.subscriber import (
     Complained,
     Confirmed,
     Erased,
+    Frequency,
+    Profile,
     Restarted,
     Stopped,
     Subscriber,
     SubscriberKind,
     Unsubscribed,
 )
+from tests.paths import REPOSITORY
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
 VAULT = Vault.of(b"a secret of the test suite, long enough")
@@ -206,6 +209,56 @@ def test_a_csv_line_becomes_a_subscriber() -> None:
     assert roster.subscribers[random_id].choices.channels == (EMAIL,)
 
 
+WISHES = """\
+id,email,audiences,level,frequency,office_hours_only,roles,contract,regions,country
+kim,kim@example.com,,technical,digest,yes,responder; lead,gold,EU;US,de
+lee,lee@example.com,customers,,,,,,,
+""".splitlines(keepends=True)
+
+
+def test_a_csv_line_says_what_they_wish_and_what_is_known_of_them() -> None:
+    roster = Roster()
+    assert [p.refused for p in imported(WISHES, roster)] == [None, None]
+    kim, lee = roster.subscribers["kim"], roster.subscribers["lee"]
+    wishes = (kim.choices.level, kim.choices.frequency, kim.choices.office_hours_only, kim.choices.audiences)
+    assert wishes == (Level.TECHNICAL, Frequency.DIGEST, True, ())
+    assert kim.profile == Profile(roles=("responder", "lead"), contract="gold", regions=("EU", "US"), country="DE")
+    assert (lee.choices.frequency, lee.choices.office_hours_only, lee.profile) == (Frequency.ALL, False, Profile())
+    assert [p.event for p in imported(WISHES, roster)] == [None, None]
+    assert chosen(kim.choices) == "technical detail, digest, in office hours"
+    assert known(kim.profile) == "responder, lead, contract gold, EU, US, DE"
+    assert (chosen(lee.choices), known(lee.profile)) == ("", "")
+
+
+def test_what_is_known_of_someone_stays_when_only_their_choices_change() -> None:
+    roster = Roster()
+    imported(WISHES, roster)
+    [planned] = imported(["id,audiences,frequency\n", "kim,technical,all\n"], roster)
+    assert isinstance(planned.event, ChoicesChanged)
+    assert planned.event.profile is None
+    assert roster.subscribers["kim"].profile.roles == ("responder", "lead")
+    [planned] = imported(["id,audiences,roles\n", "kim,technical,lead\n"], roster)
+    assert roster.subscribers["kim"].profile == Profile(
+        roles=("lead",), contract="gold", regions=("EU", "US"), country="DE"
+    )
+
+
+def test_an_erased_person_has_no_profile_left() -> None:
+    roster = Roster()
+    imported(WISHES, roster)
+    roster.apply("kim", Erased(), AT)
+    assert roster.subscribers["kim"].profile == Profile()
+
+
+def test_the_demos_subscribers_can_be_imported() -> None:
+    roster = Roster()
+    lines = (REPOSITORY / "deploy" / "incidents" / "subscribers.csv").read_text("utf-8").splitlines(keepends=True)
+    assert [p.refused for p in imported(lines, roster) if p.refused] == []
+    responders = [s for s in roster.subscribers.values() if "responder" in s.profile.roles]
+    assert len(responders) == 2
+    assert {s.choices.frequency for s in roster.subscribers.values()} == set(Frequency)
+
+
 def test_the_same_file_twice_changes_nothing() -> None:
     roster = Roster()
     imported(CSV, roster)
@@ -273,6 +326,22 @@ def test_a_bad_line_is_refused_with_its_number_and_the_others_go_on(line: str, r
     assert good.refused is None
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("level", "secret", "level: one of public, customer"),
+        ("frequency", "hourly", "frequency: one of all, start_and_end, digest"),
+        ("office_hours_only", "maybe", "office_hours_only: yes or no"),
+        ("roles", "no good", "roles: "),
+        ("contract", "no good", "contract: "),
+        ("country", "Germany", "country: "),
+    ],
+)
+def test_a_wish_that_is_none_is_refused_by_its_column(column: str, value: str, reason: str) -> None:
+    lines = [f"email,audiences,{column}\n", f"a@example.com,customers,{value}\n"]
+    assert reason in (imported(lines, Roster())[0].refused or "")
+
+
 def test_the_same_address_twice_in_a_file_is_refused_with_the_first_line() -> None:
     lines = ["email,audiences\n", "a@example.com,customers\n", "\n", "A@example.com,executives\n"]
     assert imported(lines, Roster())[1].refused == "email: the same address stands in line 2"
@@ -314,6 +383,18 @@ HISTORY = b"""\
 {"event": "restarted", "id": "anna", "channel": "sms"}
 {"event": "erased", "id": "anna"}
 """
+
+
+def test_a_json_line_may_take_away_what_was_known() -> None:
+    roster = Roster()
+    lines = (
+        b'{"event": "subscribed", "id": "kim", "email": "k@example.com", "audiences": ["customers"],'
+        b' "roles": ["responder"], "country": "DE", "level": "public", "office_hours_only": true}',
+        b'{"event": "changed", "id": "kim", "roles": null, "country": null, "level": null}',
+    )
+    assert [p.refused for p in plan_events(lines, roster, VAULT, AT)] == [None, None]
+    kim = roster.subscribers["kim"]
+    assert (kim.profile, kim.choices.level, kim.choices.office_hours_only) == (Profile(), None, True)
 
 
 def test_json_lines_are_a_history() -> None:

@@ -100,8 +100,10 @@ def _verdict(name: str, group: Audience, state: IncidentState, step: Step, polic
 def kept_out(name: str, state: IncidentState, step: Step, policy: Policy) -> str:
     """Why an audience that was told nothing yet must not hear of it, whatever waits for it; empty: it may."""
     group = policy.audiences.get(name)
-    if group is None or name in state.told:
+    if name in state.told:
         return ""
+    if group is None:
+        return "the policy does not name them (any more)"
     return _never_told(name, group, state, step, policy) or _private(name, group, state, step, policy)
 
 

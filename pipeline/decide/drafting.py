@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator
 
 from pipeline import authority
 from pipeline.decide.approval import Requirement
+from pipeline.decide.audience import kept_out
 from pipeline.decide.occasion import Telling
 from pipeline.decide.occasions import count_of, draft_of
 from pipeline.decide.planning import Plan
 from pipeline.decide.state import IncidentState, draft_key
 from pipeline.decide.turn import ENDS
+from pipeline.policy import Policy
 from schemas import ids
 from schemas.base import Channel, Sha256
 from schemas.journal import AudienceSilent, DraftVoided, NoticeDecided, NoticeHeld, NoticeKind
@@ -69,7 +71,7 @@ def held_notice(
     )
 
 
-def overtaken(state: IncidentState, plan: Plan, tellings: Iterable[Telling]) -> Iterator[DraftVoided]:
+def overtaken(state: IncidentState, plan: Plan, tellings: Iterable[Telling], policy: Policy) -> Iterator[DraftVoided]:
     """The drafts that newer words take the place of, or that the end makes pointless."""
     voided = {decision.draft for decision in plan.decisions if isinstance(decision, DraftVoided)}
     for telling in tellings:
@@ -81,13 +83,18 @@ def overtaken(state: IncidentState, plan: Plan, tellings: Iterable[Telling]) -> 
         voided.add(draft.id)
         yield DraftVoided(draft=draft.id, audience=telling.audience, reason="overtaken by newer words")
     if plan.step.event is not None:
-        for silent in plan.decisions:
-            # who has heard nothing so far, and is to hear nothing, gets no older words either
-            if isinstance(silent, AudienceSilent) and silent.audience not in state.told:
-                draft = state.drafts.get(silent.audience)
-                if draft is not None and draft.id not in voided:
-                    voided.add(draft.id)
-                    yield DraftVoided(draft=draft.id, audience=silent.audience, reason=silent.reason)
+        # who has heard nothing so far, and is to hear nothing, gets no older words either
+        out = {silent.audience: silent.reason for silent in plan.decisions if isinstance(silent, AudienceSilent)}
+        for draft in state.drafts.values():
+            name = draft.telling.audience
+            reason = "" if name in state.told else out.get(name) or kept_out(name, state, plan.step, policy)
+            if reason and draft.id not in voided:
+                voided.add(draft.id)
+                yield DraftVoided(draft=draft.id, audience=name, reason=reason)
+        for draft in state.drafts.values():
+            if draft.id not in voided and draft.telling.kind in ENDS and not plan.step.over:
+                voided.add(draft.id)
+                yield DraftVoided(draft=draft.id, audience=draft.telling.audience, reason="it goes on")
     if plan.step.turn.kind in ENDS and plan.step.known is not state.known:
         for draft in state.drafts.values():
             if draft.id not in voided and draft.telling.kind not in ENDS and draft.telling.corrects is None:

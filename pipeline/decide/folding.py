@@ -82,8 +82,8 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
         promises=_promises(state.promises, entry),
         held=_held(state.held, decisions),
         reminded=_reminded(state.reminded, decisions),
-        withheld=_withheld(state.withheld, decisions),
-        released=released_after(state, decisions) - _said_otherwise(before, step),
+        withheld=_withheld(before, step, decisions),
+        released=released_after(state, decisions) - _said_otherwise(before, step, before.released),
         ending=_ending(state, entry),
         told=_told(before, step, entry),
         drafts=_drafts(before, step, entry),
@@ -131,11 +131,11 @@ def released_after(state: IncidentState, decisions: Iterable[Decision]) -> froze
     return released
 
 
-def _said_otherwise(before: IncidentState, step: Step) -> frozenset[str]:
-    """The released fields whose text is another now: under a policy that asks for no approval none is withheld."""
+def _said_otherwise(before: IncidentState, step: Step, names: Iterable[str]) -> frozenset[str]:
+    """The fields whose text is another now: under a policy that asks for no approval, none is withheld."""
     if not step.keeps:
         return frozenset()
-    return frozenset(name for name in before.released if getattr(step.known, name) != getattr(before.known, name))
+    return frozenset(name for name in names if getattr(step.known, name) != getattr(before.known, name))
 
 
 def telling_of(decision: NoticeDecided | NoticeHeld) -> Telling:
@@ -233,8 +233,9 @@ def _reminded(reminded: Mapping[str, datetime], decisions: Iterable[Decision]) -
     return found
 
 
-def _withheld(withheld: Mapping[str, Withheld], decisions: Iterable[Decision]) -> Mapping[str, Withheld]:
-    found = dict(withheld)
+def _withheld(before: IncidentState, step: Step, decisions: Iterable[Decision]) -> Mapping[str, Withheld]:
+    gone = _said_otherwise(before, step, before.withheld)
+    found = {name: field for name, field in before.withheld.items() if name not in gone}
     for d in decisions:
         if isinstance(d, FieldWithheld) and d.draft and d.content and d.needs:
             found[d.field] = Withheld(d.draft, d.field, d.content, d.needs, d.author)
@@ -266,6 +267,10 @@ def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str
         telling = telling_of(decision)
         due = promised(before, telling, step, entry.decisions)
         known = occasion_of(before, step, telling, entry.seq, entry.at, due, released).known
+        # what waits for an approval was not told, whatever is approved later
+        waits = _withheld(before, step, entry.decisions)
+        unsaid = [name for name in waits if getattr(known, name) == getattr(step.known, name)]
+        known = known.model_copy(update=dict.fromkeys(unsaid)) if unsaid else known
         earlier = told.get(decision.audience)
         ever = {*decision.renderings, *(earlier.channels if earlier else ())}
         word = Word(entry.seq, entry.at, decision.kind, known)

@@ -119,6 +119,7 @@ def notices_of(before: IncidentState, entry: JournalEntry, policy: Policy) -> tu
                 policy,
                 None,
             ),
+            entry.input,
             policy,
         )
         for telling in tellings
@@ -181,7 +182,7 @@ def _concluded(
     records: list[Decision] = [
         *plan.decisions,
         *together(finding for one in weighed for finding in one.found),
-        *overtaken(before, plan, [one.telling for one in weighed]),
+        *overtaken(before, plan, [one.telling for one in weighed], policy),
         *promises.settled(before, at, goes),
         *promises.made(before, step, at, goes, policy),
     ]
@@ -193,7 +194,7 @@ def _concluded(
         if one.requirement is None:
             occasion = _promising(one, promised(before, one.telling, step, records))
             renderings = composed(before, one.telling, occasion, policy, channels)
-            notice = notice_of(before, step, one.telling, goes, seq, at, renderings, policy)
+            notice = notice_of(before, step, one.telling, goes, seq, at, renderings, given, policy)
             notices.append(notice)
             told.append(noticed(before, one.telling, notice, signer))
         else:

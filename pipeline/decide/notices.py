@@ -16,8 +16,8 @@ from pipeline.policy import Policy
 from pipeline.policy.cadence import Cadence
 from schemas import ids
 from schemas.base import Channel
-from schemas.journal import NoticeKind
-from schemas.notice import LocalHours, Manners, Notice
+from schemas.journal import JournaledInput, NoticeKind
+from schemas.notice import LocalHours, Manners, Notice, PlayedClock
 from schemas.rendering import Rendering
 
 WAKING = frozenset(
@@ -46,9 +46,10 @@ def notice_of(
     seq: int,
     at: datetime,
     renderings: tuple[Rendering, ...],
+    given: JournaledInput,
     policy: Policy,
 ) -> Notice:
-    """The notice of a telling; `among` are all that are told in the same entry."""
+    """The notice of a telling; `among` are all that are told in the same entry, `given` what they are told of."""
     before, now = tuple(state.known.components or ()), tuple(step.known.components or ())
     ended = telling.kind in ENDS
     severity = step.known.severity
@@ -72,8 +73,15 @@ def notice_of(
         outranked_by=outranking(among, telling, policy),
         never=never(telling.audience, step, policy),
         manners=manners_of(policy.cadence),
+        clock=_played(given),
         renderings=renderings,
     )
+
+
+def _played(given: JournaledInput) -> PlayedClock | None:
+    """The clock of a played incident: the hours of its readers are those of its own night."""
+    virtual = given.virtual
+    return virtual and PlayedClock(time=virtual.time, speed=virtual.speed, real=given.appended_at)
 
 
 def manners_of(cadence: Cadence) -> Manners:

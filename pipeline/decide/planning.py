@@ -11,6 +11,7 @@ from pipeline.decide.cadence.clock import all_due
 from pipeline.decide.cadence.due import NOTHING_CHANGED, Due, Remind, Tell
 from pipeline.decide.enrich import added
 from pipeline.decide.folding import SILENCE
+from pipeline.decide.guard import tellable
 from pipeline.decide.occasion import Telling
 from pipeline.decide.orders import signer_of
 from pipeline.decide.state import IncidentState
@@ -71,7 +72,7 @@ def called(state: IncidentState, at: datetime, policy: Policy) -> Plan:
     if state.ending is not None and any(due.reason is WakeReason.RESOLUTION_HELD for due in dues):
         return _confirmed(state, at, policy)
     step = standing(state)
-    tellings, records = _due_tellings(state, step, dues, policy)
+    tellings, records = _due_tellings(state, step, dues, at, policy)
     # one entry tells a recipient one thing: whoever must be reminded is, right after what they are told now
     asked = [due for due in dues if isinstance(due.act, Remind) and not tellings]
     reminders = _reminders(state, asked, policy)
@@ -110,14 +111,14 @@ def _judged(
     """Audience, then cadence: who is told now; who is not, or later, and by which rule."""
     verdicts = [
         when(verdict, state, step, at, policy) if isinstance(verdict, Telling) else verdict
-        for verdict in audiences(state, step, policy)
+        for verdict in audiences(state, replace(step, known=tellable(step.known, at)), policy)
     ]
     tellings = tuple(verdict for verdict in verdicts if isinstance(verdict, Telling))
     return tellings, tuple(v for v in verdicts if isinstance(v, AudienceSilent | AudiencePutOff))
 
 
 def _due_tellings(
-    state: IncidentState, step: Step, dues: list[Due], policy: Policy
+    state: IncidentState, step: Step, dues: list[Due], at: datetime, policy: Policy
 ) -> tuple[list[Telling], list[Decision]]:
     """One telling for each audience, by the first rule that is due; several offices of one audience go together."""
     whole: dict[str, Telling] = {}
@@ -130,7 +131,7 @@ def _due_tellings(
             # a draft of it would take the place of the news that wait
             records.append(AudienceSilent(audience=act.audience, reason="an operator holds what goes out to them"))
             continue
-        telling = None if kept_out(act.audience, state, step, policy) else _telling(act, state, policy)
+        telling = None if kept_out(act.audience, state, step, policy) else _telling(act, state, at, policy)
         if telling is None or not _says_anything(act, state, step, policy):
             if act.audience in state.put_off and not act.zones:
                 records.append(AudienceSilent(audience=act.audience, reason="same text as before"))
@@ -144,7 +145,7 @@ def _due_tellings(
     return [*whole.values(), *parts], records
 
 
-def _telling(act: Tell, state: IncidentState, policy: Policy) -> Telling | None:
+def _telling(act: Tell, state: IncidentState, at: datetime, policy: Policy) -> Telling | None:
     channels, told = channels_of(act.audience, act.kind, state, policy), state.told.get(act.audience)
     group = policy.audiences.get(act.audience)
     if not channels or (group is None and told is None):
@@ -157,7 +158,7 @@ def _telling(act: Tell, state: IncidentState, policy: Policy) -> Telling | None:
     if level is None:
         return None
     kind, why = act.kind, act.why
-    if kind is NoticeKind.UNCHANGED and not act.zones and _has_news(act.audience, state, policy):
+    if kind is NoticeKind.UNCHANGED and not act.zones and _has_news(act.audience, state, at, policy):
         # those who are told of the start and the end only hear at their moment what came meanwhile
         kind, why, safe = NoticeKind.UPDATED, f"{why.removesuffix(NOTHING_CHANGED)}what was said since", False
     return Telling(
@@ -165,12 +166,12 @@ def _telling(act: Tell, state: IncidentState, policy: Policy) -> Telling | None:
     )
 
 
-def _has_news(audience: str, state: IncidentState, policy: Policy) -> bool:
+def _has_news(audience: str, state: IncidentState, at: datetime, policy: Policy) -> bool:
     """Whether something was said since that they may hear and that waits for nobody."""
     told = state.told.get(audience)
     if told is None or audience in state.drafts or audience in state.held:
         return False
-    return news(told.known, state.known, told.level, policy)
+    return news(told.known, tellable(state.known, at), told.level, policy)
 
 
 def _says_anything(act: Tell, state: IncidentState, step: Step, policy: Policy) -> bool:

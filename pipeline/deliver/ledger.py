@@ -79,9 +79,10 @@ class Ledger:
         return work.unknowns if work else 0
 
     def notice(self, told: Told, recipient: str) -> str:
-        """The id of the notice that this intent belongs to, by the audience that the recipient was told in."""
+        """The id of the notice that this intent belongs to, as the recipient was first intended to get it."""
         work = self.work(told, recipient)
-        return notice_id(told.incident, told.seq, work.about.audience if work and work.about else "")
+        audience, corrects = (work.about.audience, work.about.corrects) if work and work.about else ("", None)
+        return notice_id(told.incident, told.seq, audience, corrects)
 
     def since(self, told: Told, recipient: str) -> datetime | None:
         """From when on it could be told: when the notice was intended here, or until when it was put off."""
@@ -140,7 +141,7 @@ class Ledger:
     def _intended(self, record: DeliveriesIntended) -> None:
         told = _told(record)
         self._since.setdefault(told, record.at)
-        fresh = Work(0, Step.INTENDED, about=About(record.audience, record.kind, record.closing, record.at))
+        fresh = Work(0, Step.INTENDED, about=About(record.audience, record.kind, record.closing, record.corrects))
         works = self._works(told)
         for recipient in record.recipients:
             if recipient not in works:

@@ -1,10 +1,10 @@
 """The past: what the ledger knows of a recipient beside the intent at hand. What `admit` and fan-out look back on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.ledger import NOBODY, Ledger
 from pipeline.deliver.work import Told, Work
 from schemas.base import Channel
 from schemas.delivery import DeliveryBatch
@@ -19,8 +19,7 @@ Shown = Callable[[datetime], datetime]
 """What an incident's clock shows when ours shows a moment (a played incident has a clock of its own)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What is known of one recipient, on one channel, when a message to them is admitted.
 
     `corrected`: what they are to be told was corrected or taken back. `ended`: its audience is told the end already.
@@ -42,38 +41,59 @@ class Past:
 NOTHING = Past()
 
 
-def past_of(ledger: Ledger, batch: DeliveryBatch, recipient: str, at: datetime) -> Past:
-    """The past of one recipient of `batch` at this moment by our clock."""
-    corrected = ledger.corrected(batch.incident, batch.seq, batch.audience)
-    ended = ledger.ended_after(batch.incident, batch.seq, batch.audience)
-    newer = newer_end = begun = heard = False
-    for told in ledger.notices(batch.incident, batch.channel):
-        work = ledger.work(told, recipient) if told.seq != batch.seq else None
-        if work is None or not (work.stands or work.heard):
-            continue
-        begun, heard = True, heard or work.may_have_heard
-        if told.seq > batch.seq and work.stands and work.about is not None and work.about.kind not in ASIDE:
-            newer, newer_end = True, newer_end or work.about.closing
-    wrong = None
-    if batch.corrects is not None:
-        wrong = ledger.work(Told(batch.incident, batch.corrects, batch.channel), recipient)
-    sends = _sends(ledger, batch, recipient, at) if batch.channel in batch.manners.at_most else ()
-    if not (corrected or ended or begun or wrong or sends):
-        return NOTHING
-    return Past(corrected, ended, newer, newer_end, begun, heard, wrong, sends)
+class Lookback:
+    """The past of a batch's recipients at this moment by our clock: what is common to all of them is looked up once."""
 
+    def __init__(self, ledger: Ledger, batch: DeliveryBatch, at: datetime) -> None:
+        self._corrected = ledger.corrected(batch.incident, batch.seq, batch.audience)
+        self._ended = ledger.ended_after(batch.incident, batch.seq, batch.audience)
+        notices = ledger.notices(batch.incident, batch.channel)
+        self._later = [ledger.works(told) for told in notices if told.seq > batch.seq]
+        self._earlier = [ledger.works(told) for told in reversed(notices) if told.seq < batch.seq]
+        self._wrong = NOBODY
+        if batch.corrects is not None:
+            self._wrong = ledger.works(Told(batch.incident, batch.corrects, batch.channel))
+        speed = batch.clock.speed if batch.clock else 1.0
+        self._since = at - timedelta(seconds=batch.manners.cap_window_s / speed)
+        self._counted = self._in_the_window(ledger, batch)
+        self._shown = shown_by(batch)
 
-def _sends(ledger: Ledger, batch: DeliveryBatch, recipient: str, at: datetime) -> tuple[datetime, ...]:
-    """The ends of incidents do not count. One message counts once, however often it was tried."""
-    speed = batch.clock.speed if batch.clock else 1.0
-    since = at - timedelta(seconds=batch.manners.cap_window_s / speed)
-    this = Told(batch.incident, batch.seq, batch.channel)
-    active = [told for told in ledger.tried_since(batch.channel, since) if told != this]
-    if len(active) < batch.manners.at_most[batch.channel]:
-        return ()  # so many notices cannot fill it
-    works = (ledger.work(told, recipient) for told in active)
-    times = [w.tried for w in works if w and w.tried and w.tried > since and not (w.about and w.about.closing)]
-    return tuple(shown_by(batch)(time) for time in sorted(times))
+    def of(self, recipient: str) -> Past:
+        """The past of one of them."""
+        newer = newer_end = begun = heard = False
+        for works in self._later:
+            work = works.get(recipient)
+            if work is None or not (work.stands or work.heard):
+                continue
+            begun, heard = True, heard or work.may_have_heard
+            if work.about is not None and work.about.kind not in ASIDE:
+                newer, newer_end = True, newer_end or work.about.closing
+        for works in self._earlier:
+            if heard:
+                break  # nothing more can follow from what is older still
+            work = works.get(recipient)
+            if work is not None and (work.stands or work.heard):
+                begun, heard = True, work.may_have_heard
+        sends = self._sends(recipient) if self._counted else ()
+        wrong = self._wrong.get(recipient)
+        if not (self._corrected or self._ended or begun or wrong or sends):
+            return NOTHING
+        return Past(self._corrected, self._ended, newer, newer_end, begun, heard, wrong, sends)
+
+    def _in_the_window(self, ledger: Ledger, batch: DeliveryBatch) -> list[Mapping[str, Work]]:
+        """The other notices of which any were begun within the cap's window; none if so few cannot reach the cap."""
+        limit = batch.manners.at_most.get(batch.channel)
+        if limit is None:
+            return []
+        this = Told(batch.incident, batch.seq, batch.channel)
+        found = [ledger.works(told) for told in ledger.tried_since(batch.channel, self._since) if told != this]
+        return found if len(found) >= limit else []
+
+    def _sends(self, recipient: str) -> tuple[datetime, ...]:
+        """The ends of incidents do not count. One message counts once, however often it was tried."""
+        works = (works.get(recipient) for works in self._counted)
+        times = [w.tried for w in works if w and w.tried and not (w.about and w.about.closing)]
+        return tuple(self._shown(time) for time in sorted(times) if time > self._since)
 
 
 def shown_by(batch: DeliveryBatch) -> Shown:
@@ -84,8 +104,9 @@ def shown_by(batch: DeliveryBatch) -> Shown:
 def owed(ledger: Ledger, incident: str, audience: str) -> dict[str, frozenset[Channel]]:
     """Who is to hear the end in this audience because they were told of the incident in it, and on which channels.
 
-    Everyone who was told, or may have been, or may still be, and has not heard the end since. Whoever moved between
-    audiences hears it in the one in which they were told last.
+    Everyone who was told, or may have been, or may still be (a window under way was admitted before this end was
+    known), and has not heard the end since. Whoever moved between audiences hears it in the one in which they were told
+    last.
     """
     found: dict[str, frozenset[Channel]] = {}
     for channel in Channel:

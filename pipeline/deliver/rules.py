@@ -4,9 +4,9 @@ A rule that names a reason says that the message is not told; one that names a m
 alone and is pure. Moments are by the incident's clock; hours of the day by the recipient's.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -42,8 +42,7 @@ STAYS_TRUE = frozenset({Kind.CORRECTION, Kind.RETRACTION, Kind.REVIEW})
 """Never superseded: what is newer says how it stands now, these say what was wrong, and why it happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One message to one recipient, to be judged. `at` is by the incident's clock."""
 
     subscriber: Subscriber
@@ -156,11 +155,13 @@ def flood_cap(case: Case) -> datetime | None:
     """
     batch, sends = case.batch, case.past.sends
     limit = batch.manners.at_most.get(batch.channel)
-    if limit is None or batch.closing or batch.corrects is not None or (batch.urgent and batch.lane is Lane.FIRST):
+    if limit is None or len(sends) < limit:
+        return None
+    if batch.closing or batch.corrects is not None or (batch.urgent and batch.lane is Lane.FIRST):
         return None
     window = timedelta(seconds=batch.manners.cap_window_s)
     within = [send for send in sends if send > case.at - window]
-    return within[0] + window if len(within) >= limit else None
+    return within[-limit] + window if len(within) >= limit else None
 
 
 # --- the clocks

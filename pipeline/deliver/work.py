@@ -24,12 +24,12 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an intent was for: the notice's audience and kind."""
+    """What an intent was for: the notice's audience and kind, and which journal entry's notice it corrects."""
 
     audience: str
     kind: NoticeKind
     closing: bool
-    at: datetime
+    corrects: int | None = None
 
 
 class Step(IntEnum):

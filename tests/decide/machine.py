@@ -1,4 +1,4 @@
-"""The machine over decide: incidents, orders, clocks and policies at random, and the books that everything is held to."""
+"""The world of the machine over decide: its incidents, its clock, its people, and the books of every incident."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline import authority
-from pipeline.decide.incident import Decided, decide, drafts_of, evolve, fold, moment, notices_of
+from pipeline.decide.incident import decide, drafts_of, evolve, fold, moment, notices_of
 from pipeline.decide.state import IncidentState, Phase
 from pipeline.decide.surroundings import Neighbourhood
 from pipeline.policy import Policy
@@ -32,6 +32,7 @@ from schemas.journal import (
     ResolutionConfirmed,
     ResolutionHeld,
     ResolutionUndone,
+    VirtualClock,
     WakeScheduled,
 )
 from schemas.operator import Signature
@@ -45,9 +46,11 @@ STARTS = (
     datetime(2026, 3, 28, 20, 0, tzinfo=UTC),  # Berlin does the same night
     datetime(2026, 12, 24, 16, 5, tzinfo=UTC),
 )
+REAL = datetime(2026, 6, 1, tzinfo=UTC)
+"""The broker's time while incidents are played."""
 A_DAY_S = 86_400
 CALLS_A_DAY = 400
-"""A critical incident is told every twenty minutes, those who could say something are asked before, and offices open."""
+"""A critical incident is told every twenty minutes, somebody is asked before each, and offices open and close."""
 CALLS_AT_ONCE = 6
 RECORDED = (
     AudienceHeld,
@@ -117,14 +120,16 @@ def in_short(entry: Entry) -> str:
     ]
     others = [str(d.model_dump(mode="json", exclude_none=True)) for d in entry.all(*RECORDED)]
     made, kind = entry.decided.entry, entry.given.type.removeprefix("io.tocsin.").removesuffix(".v1")
-    return f"{made.seq} {made.at:%d %H:%M:%S} {entry.policy.name} {kind} {entry.given.data} -> {' '.join(said)} {' '.join(others)}"
+    given = f"{made.incident}/{made.seq} {made.at:%d %H:%M:%S} {entry.policy.name} {kind} {entry.given.data}"
+    return f"{given} -> {' '.join(said)} {' '.join(others)}"
 
 
 class World:
     """Everything that there is in one example. Time goes by only where it is told to."""
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(self, start: datetime, played: bool = False) -> None:
         self.now = start
+        self.played = played
         self.marks = Marks()
         self.lines = {name: Line(name, Books(self.marks)) for name in INCIDENTS}
         self.policy = policies()[0]
@@ -151,6 +156,7 @@ class World:
             occurred_at=self.now - timedelta(hours=1) if before_s else None,
             data=said,
         )
+        one = self._clocked(one)
         if by is not None and bad != "unsigned":
             other = "elsewhere" if bad == "other incident" else line.incident
             key = Ed25519PrivateKey.from_private_bytes(b"x" * 32) if bad == "forged" else None
@@ -174,13 +180,20 @@ class World:
             return None
         if at - due > timedelta(seconds=1) and due in line.state.wakes:
             line.books.late = max(line.state.at or at, at)
-        return self.take(line, one, False)
+        return self.take(line, self._clocked(one), False)
+
+    def _clocked(self, one: JournaledInput) -> JournaledInput:
+        """As it is journaled: a played incident brings its own clock, and the broker's means nothing."""
+        if not self.played:
+            return one
+        clock, real = VirtualClock(time=one.appended_at, speed=60), REAL + timedelta(milliseconds=self.number)
+        return one.model_copy(update={"virtual": clock, "appended_at": real})
 
     def take(self, line: Line, one: JournaledInput, honest: bool) -> Entry:
         """Decides, checks against the books, folds."""
-        before = line.state
-        if line.calls and min(line.calls) < one.appended_at - timedelta(seconds=1):
-            line.books.late = max(before.at or one.appended_at, one.appended_at)
+        before, shown = line.state, one.virtual.time if one.virtual else one.appended_at
+        if line.calls and min(line.calls) < shown - timedelta(seconds=1):
+            line.books.late = max(before.at or shown, shown)
         components = one.data.get("components", ())
         around = self.around.around(before, components, moment(before, one), self.policy.hash)
         one = one.model_copy(update={"surroundings": around})
@@ -188,7 +201,10 @@ class World:
         after = evolve(before, decided.entry)
         assert after == decided.after, decided.entry
         entry = Entry(before, decided, after, self.policy, honest)
-        line.books.take(entry)
+        try:
+            line.books.take(entry)
+        except AssertionError as broken:
+            raise AssertionError(f"{broken}\nafter\n{line}") from broken
         line.state = after
         line.entries.append(entry)
         self._note_calls(line, entry)
@@ -244,7 +260,11 @@ class World:
                 continue
             held, told = books.ever_held.get(draft.held.audience), books.told.get(draft.held.audience, ())
             quiet = now - patience - timedelta(seconds=1)
-            excused = draft.policy != policy.hash or (held is not None and held > draft.since)
+            excused = (
+                draft.held.audience not in policy.audiences
+                or draft.policy != policy.hash
+                or (held is not None and held > draft.since)
+            )
             heard = any(at >= draft.since for _, _, at in told)
             waits = line.state.phase is Phase.OPEN and draft.since < quiet and not excused and not heard
             assert not waits, f"{draft.held} waits since {draft.since}: {line.entries[-1]}"
@@ -264,7 +284,7 @@ class World:
         self.around.count(0, Census(policy=self.policy.hash, audiences=known))
 
     def restarts(self, line: Line) -> None:
-        """A worker takes over: what it folds from the journal is what the dead one knew, and it emits the same again."""
+        """A worker takes over: it folds from the journal what the dead one knew, and emits the same again."""
         stored = [JournalEntry.model_validate_json(e.decided.entry.model_dump_json()) for e in line.entries]
         assert fold(line.incident, stored) == line.state
         if line.entries:
@@ -320,8 +340,3 @@ def a_count(total: int, zones: tuple[str, ...], languages: tuple[str, ...], leve
         languages=dict.fromkeys(languages, total // max(1, len(languages))),
         levels=dict.fromkeys(levels, 1),
     )
-
-
-def all_of(decided: Decided) -> str:
-    """For a look at it."""
-    return decided.entry.model_dump_json(indent=1)

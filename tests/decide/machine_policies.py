@@ -1,4 +1,4 @@
-"""The policies that the machine changes between: those that ship, and two that ask for everything a policy can ask for."""
+"""The policies that the machine changes between: those that ship, and two that ask for all that one can ask for."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -30,7 +30,7 @@ CATALOGUE = {
 
 
 def _asking(documents: Mapping[str, Any]) -> None:
-    """Customers and the public wait for approval; some are never told of some things; two people for many recipients."""
+    """Customers and the public wait for approval, of some things some are never told, two people read what many get."""
     audiences, cadence = documents["audiences.yaml"], documents["cadence.yaml"]
     consent = {"by": ["communications"], "of": WORDS}
     for name in ("customers", "public"):

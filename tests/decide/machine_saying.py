@@ -12,12 +12,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeline.decide.view import MARKS
 from schemas import incident as events
 from schemas.base import Severity, State
 
 MARK = re.compile(r"zq([a-z]+)q(\d+)z", re.IGNORECASE)
-FIELDS = {name.replace("_", ""): name for name in MARKS}
 PHRASES = (
     "Some payments are declined @.",
     "It works again @. All is as before.",

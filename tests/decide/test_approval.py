@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
+
 from schemas.base import Severity
 from schemas.census import AudienceCount
 from schemas.command import Approve, Edit, Hold, Reject, Release
-from schemas.incident import Consequences, Facts, IncidentResolved, IncidentUpdated
+from schemas.incident import Consequences, Facts, ImpactChanged, IncidentResolved, IncidentUpdated
 from schemas.journal import (
     CommandRefused,
     DraftApproved,
@@ -211,6 +213,96 @@ def test_a_send_to_far_more_than_usual_waits_for_two_people():
 
 def test_a_send_to_as_many_as_usual_waits_for_nobody():
     assert "customers" in told(Story(around=crowd(36_981, 30_000)).take(opened(consequences=NOW)))
+
+
+# --- by which rule, and whose
+
+
+CONTRACTS = (
+    "components: {} => components: {Payments: {}, Login: {}} && regions: {} => regions: {Europe: {}, Asia: {}} && "
+    "contracts: {} => contracts:\n"
+    "  premium: {components: [Payments], regions: [Europe], needs approval of: legal}\n"
+    "  plain: {components: [Payments]}"
+)
+
+
+def test_a_contract_that_is_concerned_asks_its_lawyer_before_customers_and_the_public_are_told():
+    first = Story(policy=a_policy(catalogue=CONTRACTS)).take(opened(regions=("Europe",), consequences=NOW))
+    held = {one.audience: one for one in decisions(first, NoticeHeld)}
+    assert held.keys() == {"customers", "public"}
+    assert {one.needs for one in held.values()} == {("legal",)}
+    assert "premium" in held["customers"].reason
+    assert "plain" not in held["customers"].reason
+
+
+@pytest.mark.parametrize(("components", "regions"), [(("Login",), ("Europe",)), (("Payments",), ("Asia",))])
+def test_a_contract_about_another_component_or_region_asks_nobody(components, regions):
+    first = Story(policy=a_policy(catalogue=CONTRACTS)).take(opened(components=components, regions=regions))
+    assert not decisions(first, NoticeHeld)
+
+
+def test_words_that_the_guard_holds_wait_for_whom_it_names_and_the_rule_is_on_record():
+    story = Story()
+    held = of("customers", story.take(opened(summary="This was our mistake.", consequences=NOW)), NoticeHeld)
+    assert held.needs == ("communications",)
+    assert not held.refused
+    assert held.reason == "guard: admission in summary"
+    assert "customers" in told(story.take(approve(held), after=1, by=PRESS))
+
+
+def test_words_that_the_guard_refuses_nobody_can_approve_and_an_edit_mends_them():
+    story = Story(policy=a_policy(guard="admission: hold => admission: refuse"))
+    first = story.take(opened(summary="This was our mistake.", consequences=NOW), after=0)
+    held = of("customers", first, NoticeHeld)
+    assert held.refused
+    assert "the guard refuses these words" in refusal(story.take(approve(held), after=1, by=PRESS))
+    edited = story.take(Edit(draft=held.draft, facts=Facts(summary="Cards fail.")), after=1, by=PRESS)
+    anew = of("customers", edited, NoticeHeld)
+    assert not anew.refused
+    out = story.take(approve(anew), after=1, by=Operator("peter", ("communications",)))
+    assert "Cards fail." in email_to("customers", out).text
+
+
+def test_approval_that_is_asked_for_bad_incidents_only_counts_the_worst_it_ever_was():
+    critical = CONSENT.replace("every notice}", "every notice, in incidents that are: [critical]}")
+    story = Story(policy=a_policy(audiences=critical))
+    assert "customers" in told(story.take(opened(consequences=NOW)))
+    worse = story.take(ImpactChanged(severity=Severity.CRITICAL))
+    assert of("customers", worse, NoticeHeld).needs == ("communications",)
+    milder = story.take(ImpactChanged(severity=Severity.MINOR))
+    assert of("customers", milder, NoticeHeld).needs == ("communications",)
+
+
+def test_every_rule_that_asks_for_approval_is_heard_and_each_is_still_missing_until_its_own_person_agreed():
+    both = CONSENT.replace("[communications]", "[communications, legal]")
+    story = Story(policy=a_policy(audiences=both), around=crowd(36_981, 250))
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    assert held.needs == ("communications", "legal", "incident-manager")
+    assert held.people == 2
+    half = story.take(approve(held), after=1, by=MANAGER)
+    assert decisions(half, DraftApproved)[0].missing == "the approval of communications, legal and 1 more person"
+    assert not story.take(approve(held), after=1, by=PRESS).notices, "two people, but not the lawyer"
+    assert told(story.take(approve(held), after=1, by=LAWYER))["customers"].approved_by == ("maria", "paula", "lara")
+
+
+def test_the_end_of_a_hold_sends_nothing_that_waits_for_somebody_else():
+    story = story_with_consent()
+    story.take(Hold(audiences=("customers",)), after=0, by=MANAGER)
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    assert held.needs == ("incident-manager", "communications")
+    assert not held.by_operator
+    assert not story.take(Release(), after=1, by=MANAGER).notices
+    assert "customers" in story.state.drafts
+
+
+def test_two_people_may_be_asked_for_by_severity_and_for_some_audiences_only():
+    change = (
+        "times the usual number of recipients: 10 => severities: [critical]\n  of notices to: [customers]\n"
+        "  times the usual number of recipients: 10"
+    )
+    first = Story(policy=a_policy(audiences=change)).take(opened(Severity.CRITICAL, consequences=NOW))
+    assert [(one.audience, one.people) for one in decisions(first, NoticeHeld)] == [("customers", 2)]
+    assert not decisions(Story(policy=a_policy(audiences=change)).take(opened(consequences=NOW)), NoticeHeld)
 
 
 # --- an operator's hold

@@ -3,18 +3,15 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from pipeline.decide.state import Phase
 from schemas import command as commands
 from schemas import incident as events
 from schemas.base import Level
 from schemas.command import WakeReason
 from schemas.incident import Facts
-from schemas.operator import Signature
 from tests.decide.machine import INCIDENTS, PEOPLE, STARTS, Line, Person, World, a_count
 from tests.decide.machine_policies import policies
 from tests.decide.machine_saying import said_events, said_facts
@@ -35,9 +32,14 @@ ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Ho
 class Machine(RuleBasedStateMachine):
     """One example: up to three incidents under changing policies."""
 
-    @initialize(start=st.sampled_from(STARTS), policy=st.sampled_from(range(5)), said=said_events(BEGINNINGS))
-    def begins(self, start: datetime, policy: int, said: Any) -> None:
-        self.world = World(start)
+    @initialize(
+        start=st.sampled_from(STARTS),
+        policy=st.sampled_from(range(5)),
+        said=said_events(BEGINNINGS),
+        played=st.booleans(),
+    )
+    def begins(self, start: datetime, policy: int, said: Any, played: bool) -> None:
+        self.world = World(start, played)
         self.world.rules_by(policies()[policy])
         self._says(INCIDENTS[0], said, None, 0)
 

@@ -208,6 +208,8 @@ CAPPED = Manners(at_most={SMS: 2}, cap_window_s=3600)
 def test_a_flood_is_spread_over_time_and_nothing_of_it_is_lost() -> None:
     sends = (AT - 2 * HOUR, AT - 0.5 * HOUR, AT - 0.25 * HOUR)
     assert verdict(of=batch(manners=CAPPED), past=Past(sends=sends)) == Defer(AT + 0.5 * HOUR, "flood_cap")
+    more = (AT - 0.75 * HOUR, *sends[1:])
+    assert verdict(of=batch(manners=CAPPED), past=Past(sends=more)) == Defer(AT + 0.5 * HOUR, "flood_cap")
     assert verdict(of=batch(manners=CAPPED), past=Past(sends=sends[:2])) == Send(1)
     assert verdict(of=batch(manners=CAPPED), past=Past(sends=sends), at=AT + 0.5 * HOUR) == Send(1)
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from pipeline.deliver.admit import Defer, Send, Suppress, admit
 from pipeline.deliver.fanout import batches
 from pipeline.deliver.ledger import Ledger
-from pipeline.deliver.past import ASIDE, got, owed, past_of
+from pipeline.deliver.past import ASIDE, Lookback, got, owed
 from pipeline.deliver.rules import STAYS_TRUE
 from pipeline.deliver.work import Told, Work
 from schemas.base import Channel, Lane
@@ -100,10 +100,17 @@ class Outage(RuleBasedStateMachine):
         for place, name in enumerate(order):
             self.notices[lane].append(
                 notice(
-                    name, self.seq, kind=kind, lane=lane, group=GROUPS[name], at=self.now, manners=MANNERS,
+                    name,
+                    self.seq,
+                    kind=kind,
+                    lane=lane,
+                    group=GROUPS[name],
+                    at=self.now,
+                    manners=MANNERS,
                     outranked_by=tuple(GROUPS[other] for other in order[:place]),
-                    renderings=(mail(), mail("de"), text(), text("de")), **more,
-                )  # fmt: skip
+                    renderings=(mail(), mail("de"), text(), text("de")),
+                    **more,
+                )
             )
 
     # --- people
@@ -132,9 +139,14 @@ class Outage(RuleBasedStateMachine):
         if one.closing or one.corrects is not None:
             self.ledger.apply(
                 NoticeSuperseded(
-                    incident=one.incident, seq=one.corrects or one.seq - 1, audience=one.audience,
-                    and_earlier=one.closing, by_notice=one.notice_id, by_seq=one.seq, at=self.now,
-                )  # fmt: skip
+                    incident=one.incident,
+                    seq=one.corrects or one.seq - 1,
+                    audience=one.audience,
+                    and_earlier=one.closing,
+                    by_notice=one.notice_id,
+                    by_seq=one.seq,
+                    at=self.now,
+                )
             )
             of = (self.ledger, one.incident)
             heard = owed(*of, one.audience) if one.closing else got(*of, one.corrects or 0, one.audience)
@@ -157,7 +169,7 @@ class Outage(RuleBasedStateMachine):
 
     def _send(self, batch: DeliveryBatch, recipient: str, fate: Result) -> None:
         work = self._work(batch.seq, batch.channel, recipient)
-        past = past_of(self.ledger, batch, recipient, self.now)
+        past = Lookback(self.ledger, batch, self.now).of(recipient)
         verdict = admit(self.people.get(recipient), batch, work, past, self.now)
         named: dict[str, Any] = {
             "batch_id": "b", "notice_id": batch.notice_id, "incident": batch.incident, "seq": batch.seq,
@@ -166,9 +178,14 @@ class Outage(RuleBasedStateMachine):
         if work is None and isinstance(verdict, Send | Defer | Suppress):
             self.ledger.apply(
                 DeliveriesIntended(
-                    **named, kind=batch.kind, audience=batch.audience, rendering=batch.rendering.sha256,
-                    closing=batch.closing, corrects=batch.corrects, recipients=(recipient,),
-                )  # fmt: skip
+                    **named,
+                    kind=batch.kind,
+                    audience=batch.audience,
+                    rendering=batch.rendering.sha256,
+                    closing=batch.closing,
+                    corrects=batch.corrects,
+                    recipients=(recipient,),
+                )
             )
         match verdict:
             case Send():
@@ -176,9 +193,13 @@ class Outage(RuleBasedStateMachine):
                 attempt = f"a{batch.seq}{batch.attempt}{recipient}"
                 self.ledger.apply(
                     DeliveryAttempted(
-                        **named, attempt_id=attempt, attempt=batch.attempt, kind=batch.kind,
-                        rendering=batch.rendering.sha256, recipients=(recipient,),
-                    )  # fmt: skip
+                        **named,
+                        attempt_id=attempt,
+                        attempt=batch.attempt,
+                        kind=batch.kind,
+                        rendering=batch.rendering.sha256,
+                        recipients=(recipient,),
+                    )
                 )
                 due = self.now + timedelta(minutes=5) if fate in (Result.RETRYABLE, Result.UNKNOWN) else None
                 self._end(named, batch, recipient, fate, "sent", due, attempt)
@@ -193,9 +214,7 @@ class Outage(RuleBasedStateMachine):
         due: datetime | None, attempt: str | None = None,
     ) -> None:  # fmt: skip
         outcome = Outcome(recipient=recipient, result=result, reason=reason, due=due)
-        self.ledger.apply(
-            DeliveriesEnded(**named, attempt_id=attempt, attempt=batch.attempt, outcomes=(outcome,))
-        )
+        self.ledger.apply(DeliveriesEnded(**named, attempt_id=attempt, attempt=batch.attempt, outcomes=(outcome,)))
         if due is not None:
             again = batch.model_copy(update={"recipients": (recipient,), "attempt": batch.attempt + 1})
             self.wakes.append((due, again))

@@ -72,6 +72,15 @@ def test_of_several_notices_of_one_night_the_last_is_told() -> None:
     ]
 
 
+def test_that_the_end_is_told_is_on_record_before_anybody_is_told_it() -> None:
+    world = lived(calm({**OPENED, "lane": Lane.UPDATE}, RESOLVED))
+    records = [codec.decode(r, Message).data for r in world.log[topics.DELIVERY_RECORDS_TOPIC.name]]
+    [place] = [n for n, r in enumerate(records) if isinstance(r, NoticeSuperseded)]
+    superseded: Any = records[place]
+    assert (superseded.seq, superseded.by_seq, superseded.and_earlier) == (2, 3, True)
+    assert all(getattr(r, "seq", 0) != 3 for r in records[:place])
+
+
 def test_who_slept_through_all_of_it_hears_the_end_and_nothing_before_it() -> None:
     world = calm(OPENED)
     world.to_come.append((AT + HOUR, told(RESOLVED)))
@@ -171,4 +180,3 @@ def test_nothing_is_awaited_any_more_once_everything_has_come() -> None:
 
     asyncio.run(run())
     assert work(world, 1).terminal
-

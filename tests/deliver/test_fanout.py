@@ -196,9 +196,7 @@ HEARD = st.sampled_from([NONE, frozenset({SMS}), frozenset({EMAIL, X})])
 
 
 @given(ANYONE, NOTICES, HEARD)
-def test_whoever_is_in_no_batch_has_a_reason_and_nobody_else(
-    someone: Any, told: Notice, heard: frozenset[Any]
-) -> None:
+def test_whoever_is_in_no_batch_has_a_reason_and_nobody_else(someone: Any, told: Notice, heard: frozenset[Any]) -> None:
     """`explain` computes the reason again: fan-out itself goes by the same function."""
     made = list(batches(told, 0, {someone.id: someone}, {someone.id: heard} if heard else {}))
     reason = why_not(someone, told, heard)

@@ -10,7 +10,7 @@ from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.work import Step, Told
 from schemas.base import Channel
 from schemas.delivery import Result
-from schemas.ids import intent_id
+from schemas.ids import intent_id, notice_id
 from tests.deliver.given import AT, attempted, ended, intended
 
 TOLD = Told("INC-1", 1, Channel.EMAIL)
@@ -148,6 +148,12 @@ def test_a_doubt_about_the_last_attempt_outlasts_being_put_off() -> None:
     after = refused.work(TOLD, "s1")
     assert after is not None
     assert (after.uncertain, after.heard) == (False, True)
+
+
+@pytest.mark.parametrize("corrects", [None, 3])
+def test_an_intent_knows_its_notice(corrects: int | None) -> None:
+    record = intended("s1", audience="technical").model_copy(update={"corrects": corrects})
+    assert folded(record).notice(TOLD, "s1") == notice_id("INC-1", 1, "technical", corrects)
 
 
 def test_those_of_one_record_who_stand_alike_share_their_work() -> None:

@@ -1,14 +1,14 @@
 """The past: what counts as newer, as heard, as sent; who is owed the end, and who got the wrong text."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from pipeline.deliver.ledger import Ledger
-from pipeline.deliver.past import NOTHING, got, owed, past_of
+from pipeline.deliver.past import NOTHING, Lookback, Past, got, owed
 from schemas.base import Channel
-from schemas.delivery import NoticeSuperseded, Result
+from schemas.delivery import DeliveryBatch, NoticeSuperseded, Result
 from schemas.journal import NoticeKind
 from schemas.notice import Manners, PlayedClock
 from tests.deliver.given import AT, EMAIL, SMS, X, attempted, batch, ended, intended
@@ -31,6 +31,10 @@ def told(*recipients: str, result: Result = Result.ACCEPTED, **named: Any) -> li
         *([] if result in (Result.SUPPRESSED, Result.DEFERRED) else [attempted(*recipients, **place)]),
         ended(result, *recipients, due=AT, **place),
     ]
+
+
+def past_of(ledger: Ledger, batch: DeliveryBatch, recipient: str, at: datetime) -> Past:
+    return Lookback(ledger, batch, at).of(recipient)
 
 
 def superseded(seq: int, *, and_earlier: bool, audience: str = "customers") -> NoticeSuperseded:
@@ -95,6 +99,28 @@ def test_the_cap_counts_messages_within_the_window_over_all_incidents_but_not_th
     ten = Manners(at_most={EMAIL: 2}, cap_window_s=600)
     assert past_of(ledger, batch(channel=EMAIL, manners=ten), "s1", AT).sends == (AT - minutes[7], AT - minutes[3])
     assert past_of(ledger, batch(channel=EMAIL), "s1", AT).sends == ()
+
+
+def test_each_recipients_own_time_counts_whenever_the_notice_went_to_others() -> None:
+    early, late = AT - timedelta(minutes=9), AT - timedelta(minutes=1)
+    ledger = folded(*told("s1", incident="A", at=early), *told("s2", incident="A", at=late))
+    five = batch(channel=EMAIL, manners=Manners(at_most={EMAIL: 1}, cap_window_s=300))
+    assert past_of(ledger, five, "s1", AT).sends == ()
+    assert past_of(ledger, five, "s2", AT).sends == (late,)
+
+
+def test_what_is_tried_again_does_not_count_against_itself() -> None:
+    ledger = folded(*told("s1", result=Result.RETRYABLE))
+    again = batch(channel=EMAIL, attempt=2, manners=Manners(at_most={EMAIL: 1}))
+    assert past_of(ledger, again, "s1", AT).sends == ()
+    other = batch(channel=EMAIL, incident="INC-2", manners=Manners(at_most={EMAIL: 1}))
+    assert past_of(ledger, other, "s1", AT).sends == (AT,)
+
+
+def test_what_may_have_arrived_makes_older_things_old_even_if_it_was_given_up() -> None:
+    given_up = ended(Result.PARKED, "s1", seq=3, attempt=2)
+    ledger = folded(*told("s1", seq=3, result=Result.UNKNOWN, kind=NoticeKind.UPDATED), given_up)
+    assert past_of(ledger, batch(channel=EMAIL, seq=2), "s1", AT).newer
 
 
 def test_a_played_incident_counts_by_its_own_clock() -> None:

@@ -23,7 +23,7 @@ def of(
         "s1",
         attempt=attempt,
         unknowns=unknowns,
-        intended_at=AT,
+        since=AT,
         at=AT + timedelta(seconds=late_s),
         patience=PATIENCE,
         random=lambda: 0.5,

@@ -1,6 +1,7 @@
 """The whole back-test: however many share the work, and on real incidents."""
 
 from collections import Counter
+from functools import cache
 
 import orjson
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pipeline.recorded import read
 from pipeline.replay.backtest import ALONE, backtest
 from pipeline.replay.past import Past, pasts_of
+from pipeline.replay.results import Result
 from pipeline.replay.sums import summed
 from schemas.journal import NoticeKind
 from tests.paths import CORPUS, needs_corpus
@@ -19,6 +21,11 @@ GITHUB = CORPUS / "incidents" / "github-2022-2024.jsonl"
 
 def github() -> list[Past]:
     return pasts_of(read([GITHUB]))
+
+
+@cache
+def results(name: str = "small-saas") -> tuple[Result, ...]:
+    return tuple(backtest(github(), trial(name), jobs=2))
 
 
 def test_the_results_are_the_same_however_many_share_the_work() -> None:
@@ -37,9 +44,8 @@ def test_the_results_are_the_same_however_many_share_the_work() -> None:
 def test_all_real_incidents_are_sound_under_each_policy_that_ships(name: str) -> None:
     """Every promise that Tocsin makes by itself is kept, and every open is closed, on 399 incidents of GitHub's."""
     under = trial(name)
-    results = backtest(github(), under, jobs=2)
-    sums = summed(results, under.prices)
-    assert len(results) == 399
+    sums = summed(results(name), under.prices)
+    assert len(results(name)) == 399
     assert sums.events == 2165
     assert (sums.broken, sums.unclosed, sums.never_ended, sums.cut_off) == ([], [], [], [])
     assert sums.promises["cadence"].kept > 1000
@@ -51,7 +57,7 @@ def test_all_real_incidents_are_sound_under_each_policy_that_ships(name: str) ->
 @pytest.mark.slow
 def test_in_large_real_incidents_customers_are_never_left_alone_for_long() -> None:
     """GitHub was once silent for seven and a half hours."""
-    large = [result for result in backtest(github(), trial(), jobs=2) if result.large]
+    large = [result for result in results() if result.large]
     assert len(large) == 66
     assert max(result.as_told.silence_s or 0 for result in large if result.as_told) > 7 * 3600
     assert max(result.audiences["customers"].silence_s or 0 for result in large) <= 90 * 60
@@ -61,7 +67,7 @@ def test_in_large_real_incidents_customers_are_never_left_alone_for_long() -> No
 @pytest.mark.slow
 def test_nobody_is_told_two_things_in_one_entry() -> None:
     """An intent is named by incident, entry, recipient and channel: a second one would be taken for the first."""
-    for result in backtest(github(), trial(), jobs=2):
+    for result in results():
         told = Counter(
             (one.seq, one.audience, zone, channel)
             for one in result.sent
@@ -74,7 +80,7 @@ def test_nobody_is_told_two_things_in_one_entry() -> None:
 @needs_corpus
 @pytest.mark.slow
 def test_small_real_incidents_are_told_at_their_start_and_end_and_when_it_was_promised() -> None:
-    small = [result for result in backtest(github(), trial(), jobs=2) if result.severity == "minor"]
+    small = [result for result in results() if result.severity == "minor"]
     between = [one for result in small for one in result.sent if one.audience == "customers" and one.kind in NEWS]
     assert not [one for one in between if one.event is not None]
     assert len(between) < len(small)

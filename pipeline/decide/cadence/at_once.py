@@ -35,10 +35,10 @@ def resolution_held(state: IncidentState, step: Step, at: datetime, policy: Poli
 
     An end told too early makes two moments of bad news. The time in which the repair was being watched counts.
     """
+    if state.ending is not None and step.turn.kind in ENDS:
+        return ResolutionHeld(until=state.ending.until, reason="it is held back already")
     if step.turn.kind is not NoticeKind.RESOLVED or not state.told or state.maintenance:
         return None
-    if state.ending is not None:
-        return ResolutionHeld(until=state.ending.until, reason="it is held back already")
     hold = policy.cadence.held.get(worst_of(state, step) or Severity.NONE)
     if not hold:
         return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pipeline.decide.cadence.due import NOTHING_CHANGED, Due, Remind, Tell
 from pipeline.decide.cadence.office import office_closes, office_opens, working_days_after
 from pipeline.decide.cadence.promises import is_updated, longest_silence
-from pipeline.decide.state import Draft, IncidentState, Phase
+from pipeline.decide.state import Draft, IncidentState, Phase, Promise
 from pipeline.decide.step import standing
 from pipeline.decide.turn import ENDS
 from pipeline.policy import Policy
@@ -41,9 +41,12 @@ def last_notice_deadline(state: IncidentState, policy: Policy) -> Iterator[Due]:
     """
     for audience, draft in state.drafts.items():
         patience, promise = policy.safe_after(audience, ends=True), state.promises.get(audience)
-        if draft.telling.kind in ENDS and audience in state.told and _still_untold(state, draft):
+        ended = draft.telling.kind in ENDS and state.phase is Phase.OVER
+        if ended and audience in state.told and _still_untold(state, draft):
             times = [draft.since + patience] if patience is not None else []
-            times += [max(promise.due - policy.cadence.heartbeat.margin, draft.since)] if promise else []
+            # an end that is held back at this very moment was decided on already: the clock calls right after it
+            after = draft.since + timedelta(milliseconds=1)
+            times += [max(promise.due - policy.cadence.heartbeat.margin, after)] if promise else []
             if times:
                 act = Tell(audience, draft.telling.kind, UNAPPROVED, safe=True)
                 yield Due(min(times), WakeReason.LAST_NOTICE_DEADLINE, act)
@@ -211,12 +214,18 @@ def heartbeats(state: IncidentState, policy: Policy) -> dict[str, datetime]:
     for audience, told in state.told.items():
         promise = state.promises.get(audience)
         if promise is not None:
-            found[audience] = max(promise.due - margin, told.at)
+            found[audience] = max(promise.due - margin, told.at, _half_way(promise, margin))
         elif not state.maintenance and told.open and is_updated(audience, state, step, policy):
             span = longest_silence(state, state.known.severity, state.known.state, told.at, policy)
             if span is not None:
                 found[audience] = told.at + span - margin
     return found
+
+
+def _half_way(promise: Promise, margin: timedelta) -> datetime:
+    """A time promised at such short notice that no margin is left is not kept in the same moment."""
+    notice = promise.due - promise.made_at
+    return promise.made_at + timedelta(seconds=notice.total_seconds() // 2) if notice <= margin else promise.made_at
 
 
 def _reminded(state: IncidentState, due: Due) -> bool:

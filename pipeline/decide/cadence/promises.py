@@ -41,8 +41,10 @@ def made(
             continue
         draft = state.drafts.get(draft_key(telling.audience, telling.corrects)) if telling.draft else None
         said = (draft.occasion.known if draft else step.known).next_update_at
+        # what the clock has told just before a promised time is that update: it is not promised once more
+        earliest = at if step.event is not None or draft is not None else at + policy.cadence.heartbeat.margin
         unchanged = telling.kind is NoticeKind.UNCHANGED
-        if said is not None and said > at and not unchanged and updated_channels(telling.audience, policy):
+        if said is not None and said > earliest and not unchanged and updated_channels(telling.audience, policy):
             yield PromiseMade(audience=telling.audience, due=said, by="upstream")
         elif draft is None and (due := own_promise(telling.audience, state, step, at, policy)) is not None:
             yield PromiseMade(audience=telling.audience, due=due, by="cadence")

@@ -68,7 +68,10 @@ def contact_unsaid(said: Said) -> Iterable[Found]:
     """Nobody named who has time for questions."""
     if not said.has_contact and not said.final and said.kind is not NoticeKind.REVIEW:
         yield Found(
-            "contact-unsaid", "", "", "Name one contact who has time during the outage, in the event or in languages.yaml."
+            "contact-unsaid",
+            "",
+            "",
+            "Name one contact who has time during the outage, in the event or in languages.yaml.",
         )
 
 
