@@ -30,6 +30,7 @@ from schemas import topics as wire
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
 from schemas.ids import intent_id
 from schemas.incident import IncidentEvent
+from schemas.policy import PolicyPublished, hash_of
 
 T = TypeVar("T")
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -46,6 +47,25 @@ async def eventually(probe: Callable[[], Awaitable[T]], within_s: float = 60.0, 
             return last
     except TimeoutError:
         raise AssertionError(f"not within {within_s:.0f} s: {what or probe.__name__}; last: {last!r}") from None
+
+
+HOURS = (
+    ("  quiet hours: {sms: 22:00 to 07:00}\n", ""),
+    ("  at most: {email: 20, sms: 5}\n", ""),
+    ("minimum gap between updates: 5m", "minimum gap between updates: 0s"),
+    ("a resolution must have held for: {critical: 15m, major: 10m}", "a resolution must have held for: {}"),
+    ("  audiences: [executives, customers]\n", ""),
+)
+"""What a policy says of hours and of too much: tests run at any hour, and tell the same few people a great deal."""
+
+
+def plain_policy(directory: Path) -> PolicyPublished:
+    """The policy in `directory`, without the rules by which somebody is told later."""
+    documents = dict(policy.load(directory).documents)
+    for old, new in HOURS:
+        assert old in documents["cadence.yaml"], f"cadence.yaml no longer says {old!r}"
+        documents["cadence.yaml"] = documents["cadence.yaml"].replace(old, new)
+    return PolicyPublished(name="plain", hash=hash_of(documents), documents=documents)
 
 
 @dataclass
@@ -148,9 +168,10 @@ class System:
 
     # --- input
 
-    async def publish_policy(self) -> None:
-        """Publishes the shipped policy."""
-        published = policy.load(self.settings.policy_dir)
+    async def publish_policy(self, shipped: bool) -> None:
+        """Publishes the policy that ships, or one that treats everyone alike at every hour of the day."""
+        directory = self.settings.policy_dir
+        published = policy.load(directory) if shipped else plain_policy(directory)
         await self.write(
             codec.encode(wire.POLICIES, published, id=published.hash, source="/tests", subject=published.name)
         )
@@ -240,9 +261,9 @@ class System:
 
 @asynccontextmanager
 async def running(
-    broker: BrokerProcess, sandbox: Sandbox, rooms: Iterable[str] = ROOMS, **settings: Any
+    broker: BrokerProcess, sandbox: Sandbox, rooms: Iterable[str] = ROOMS, shipped: bool = False, **settings: Any
 ) -> AsyncIterator[System]:
-    """A system on `broker` (started and stopped here), with all topics and the shipped policy."""
+    """A system on `broker` (started and stopped here), with all topics and a plain policy, or the one that ships."""
     async with AsyncExitStack() as stack:
         await broker.start()
         stack.push_async_callback(broker.stop)
@@ -254,7 +275,7 @@ async def running(
         await topics.ensure(given)
         system = System(given, sandbox)
         stack.push_async_callback(system.stop_all)
-        await system.publish_policy()
+        await system.publish_policy(shipped)
         await system.start(*rooms)
         yield system
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from pipeline.authority import text_content
 from pipeline.decide.audience import worst_of
 from pipeline.decide.cadence.at_once import momentary
 from pipeline.decide.enrich import components_after, regions_after
@@ -88,6 +89,7 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
         told=_told(before, step, entry),
         drafts=_drafts(before, step, entry),
         put_off=_put_off(before, step, entry),
+        reviews=_reviews(before, step, entry),
         offices=_offices(before, step, entry),
     )
     if step.event is None and step.known is before.known:
@@ -234,8 +236,10 @@ def _reminded(reminded: Mapping[str, datetime], decisions: Iterable[Decision]) -
 
 
 def _withheld(before: IncidentState, step: Step, decisions: Iterable[Decision]) -> Mapping[str, Withheld]:
-    gone = _said_otherwise(before, step, before.withheld)
-    found = {name: field for name, field in before.withheld.items() if name not in gone}
+    changed, found = _said_otherwise(before, step, before.withheld), dict(before.withheld)
+    for name in changed:
+        if text_content(str(getattr(step.known, name))) != found[name].content:
+            del found[name]
     for d in decisions:
         if isinstance(d, FieldWithheld) and d.draft and d.content and d.needs:
             found[d.field] = Withheld(d.draft, d.field, d.content, d.needs, d.author)
@@ -292,7 +296,8 @@ def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str
 def _open(kind: NoticeKind, step: Step, earlier: Told | None) -> bool:
     if kind in ENDS:
         return False
-    return step.turn.phase is Phase.OPEN if kind not in APART else earlier is not None and earlier.open
+    begins = kind not in APART and step.turn.phase is Phase.OPEN
+    return begins or (earlier is not None and earlier.open)
 
 
 def _drafts(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str, Draft]:
@@ -337,26 +342,40 @@ def _drafted(
 
 
 def _put_off(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str, PutOff]:
+    """What is told later, but the review: whatever is told takes it along, and the end takes its place."""
     found, woken = dict(before.put_off), entry.input.type == Wake.TYPE
     for decision in entry.decisions:
         if isinstance(decision, NoticeDecided | NoticeHeld) and not decision.zones:
-            if decision.kind not in {NoticeKind.REMINDER, NoticeKind.UNCHANGED}:
+            if decision.kind not in {NoticeKind.REMINDER, NoticeKind.UNCHANGED, NoticeKind.REVIEW}:
                 found.pop(decision.audience, None)
-        elif isinstance(decision, AudiencePutOff):
-            earlier = found.get(decision.audience)
-            texts = {name: list(said) for name, said in (earlier.momentary.items() if earlier else ())}
-            for name, text in momentary(step.event).items():
-                texts.setdefault(name, []).append(text)
-            kind = decision.kind if earlier is None or earlier.kind is decision.kind else NoticeKind.UPDATED
-            until = min(decision.until, earlier.until) if earlier else decision.until
-            found[decision.audience] = PutOff(
-                kind, until, decision.reason, {name: tuple(said) for name, said in texts.items()}
-            )
+        elif isinstance(decision, AudiencePutOff) and decision.kind is not NoticeKind.REVIEW:
+            found[decision.audience] = _later(found.get(decision.audience), decision, step)
         elif isinstance(decision, AudienceSilent) and woken and decision.audience not in before.held:
             found.pop(decision.audience, None)
     if step.turn.kind in ENDS:
         found.clear()
     return found
+
+
+def _reviews(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str, PutOff]:
+    """The reviews that wait for their cool-down, until a review is told."""
+    found = dict(before.reviews)
+    for decision in entry.decisions:
+        if isinstance(decision, AudiencePutOff) and decision.kind is NoticeKind.REVIEW:
+            found[decision.audience] = _later(found.get(decision.audience), decision, step)
+        elif isinstance(decision, NoticeDecided | NoticeHeld) and decision.kind is NoticeKind.REVIEW:
+            found.pop(decision.audience, None)
+    return found
+
+
+def _later(earlier: PutOff | None, decision: AudiencePutOff, step: Step) -> PutOff:
+    """What is put off, with what was put off before; not later than that would have been told."""
+    texts = {name: list(said) for name, said in (earlier.momentary.items() if earlier else ())}
+    for name, text in momentary(step.event, decision.kind).items():
+        texts.setdefault(name, []).append(text)
+    kind = decision.kind if earlier is None or earlier.kind is decision.kind else NoticeKind.UPDATED
+    until = min(decision.until, earlier.until) if earlier else decision.until
+    return PutOff(kind, until, decision.reason, {name: tuple(said) for name, said in texts.items()})
 
 
 def _offices(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[tuple[str, str], datetime]:

@@ -244,8 +244,14 @@ def _weighed(
     requirement = required(telling, state, plan.step, findings, count.total if count else 0, policy)
     forced = plan.forced.get(telling.audience) or _asked_again(state, plan, telling)
     if forced is not None:
-        requirement = forced if requirement is None else replace(forced, refused=requirement.refused)
+        requirement = forced if requirement is None else _both(forced, requirement)
     return _Weighed(telling, occasion, findings, requirement)
+
+
+def _both(forced: Requirement, anew: Requirement) -> Requirement:
+    """Other words, or a newer policy, may ask for more than the draft did, never for less."""
+    needs = tuple(dict.fromkeys((*forced.needs, *anew.needs)))
+    return Requirement(needs, max(forced.people, anew.people), anew.refused, False, (*forced.reasons, *anew.reasons))
 
 
 def _as_approved(

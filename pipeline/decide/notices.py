@@ -81,7 +81,9 @@ def notice_of(
 def _played(given: JournaledInput) -> PlayedClock | None:
     """The clock of a played incident: the hours of its readers are those of its own night."""
     virtual = given.virtual
-    return virtual and PlayedClock(time=virtual.time, speed=virtual.speed, real=given.appended_at)
+    if virtual is None:
+        return None
+    return PlayedClock(time=virtual.time, speed=virtual.speed, real=given.appended_at)
 
 
 def manners_of(cadence: Cadence) -> Manners:

@@ -107,6 +107,6 @@ def _known(state: IncidentState, step: Step, telling: Telling, at: datetime, rel
     elif telling.safe:
         known = safe_known(step.known)
     else:
-        known = with_put_off(step, state.put_off.get(telling.audience)).known
+        known = with_put_off(step, state.waits(telling.audience, telling.kind)).known
     unreleased = {name: None for name in NEED_APPROVAL - released if getattr(known, name) is not None}
     return tellable(known.model_copy(update=unreleased) if unreleased else known, at)

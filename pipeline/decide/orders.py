@@ -4,12 +4,13 @@
 decides whether it is carried out, and whom it tells.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pipeline import authority
+from pipeline.authority import text_content
 from pipeline.decide.approval import Requirement, may_approve, missing
 from pipeline.decide.audience import channels_of, kept_out, kind_for, lane_of
 from pipeline.decide.occasion import Telling
@@ -127,6 +128,8 @@ def _release_field(
 ) -> Ordered:
     if order.content != field.content:
         return _refused(state, signer.operator, "the text of this field is another than the one that was approved")
+    if text_content(str(getattr(state.known, field.field))) != field.content:
+        return _refused(state, signer.operator, "this text is not told yet: the end that it was said with is held back")
     if signer.operator == field.author:
         return _refused(state, signer.operator, "nobody approves their own words")
     if field.needs not in signer.roles:
@@ -186,7 +189,7 @@ def _publish_now(state: IncidentState, given: JournaledInput, signer: Signature,
         return Ordered(step, tellings, (ResolutionConfirmed(reason=because),))
     tellings = tuple(
         telling
-        for name, waiting in state.put_off.items()
+        for name, waiting in {**state.reviews, **state.put_off}.items()
         if (telling := _telling(name, state.told[name].level, waiting.kind, because, state, policy)) is not None
     )
     if not tellings:
@@ -225,28 +228,42 @@ def _correct(
     tellings = [
         replace(telling, corrects=word.seq)
         for name, told in state.told.items()
-        for word in _wrong(told, order)
+        for word in _wrong(told, order, state)
         if (telling := _correcting(name, told, kind, signer, state, policy)) is not None
     ]
     if not tellings:
         return _refused(state, signer.operator, f"entry {order.seq} told nobody anything")
     unsaid = withheld(state, order.facts, signer.operator, at, policy) if isinstance(order, commands.Correct) else ()
-    return Ordered(step, tuple(tellings), unsaid)
+    return Ordered(step, (*tellings, *_anew(state, order)), unsaid)
 
 
-def _wrong(told: Told, order: commands.Correct | commands.Retract) -> Iterator[Word]:
-    """The word that is meant, and the later ones that said the same wrong thing again to whoever came meanwhile."""
-    meant = next((word for word in told.words if word.seq == order.seq), None)
-    if meant is None:
-        return
-    facts = order.facts if isinstance(order, commands.Correct) else None
-    for word in told.words:
-        if word.seq == meant.seq or (word.seq > meant.seq and _repeats(word.known, meant.known, facts)):
+def _wrong(told: Told, order: commands.Correct | commands.Retract, state: IncidentState) -> Iterator[Word]:
+    """The word that is meant, and the later ones that said the same wrong thing again to whoever came meanwhile.
+
+    Those who heard it later only, by a draft that had waited, say, have no word of the entry that is meant.
+    """
+    words = [word for one in (told, *state.told.values()) for word in one.words if word.seq == order.seq]
+    for word in told.words if words else ():
+        if word.seq == order.seq or (word.seq > order.seq and _repeats(word.known, words[0].known, _concerned(order))):
             yield word
 
 
-def _repeats(later: Known, wrong: Known, facts: Facts | None) -> bool:
-    named = [name for name, value in facts if value is not None] if facts else ["summary", "title", "consequences"]
+def _anew(state: IncidentState, order: commands.Correct | commands.Retract) -> Iterator[Telling]:
+    """What waits for an approval and would say the same wrong thing is put in other words, to be approved anew."""
+    words = [word for told in state.told.values() for word in told.words if word.seq == order.seq]
+    for draft in state.drafts.values():
+        wrong = words and _repeats(draft.occasion.known, words[0].known, _concerned(order))
+        if wrong and draft.telling.corrects is None:
+            yield replace(draft.telling, draft=None)
+
+
+def _concerned(order: commands.Correct | commands.Retract) -> list[str]:
+    if isinstance(order, commands.Correct):
+        return [name for name, value in order.facts if value is not None]
+    return ["summary", "title", "consequences"]
+
+
+def _repeats(later: Known, wrong: Known, named: Iterable[str]) -> bool:
     return any(getattr(wrong, name) is not None and getattr(later, name) == getattr(wrong, name) for name in named)
 
 

@@ -133,7 +133,7 @@ def _due_tellings(
             continue
         telling = None if kept_out(act.audience, state, step, policy) else _telling(act, state, at, policy)
         if telling is None or not _says_anything(act, state, step, policy):
-            if act.audience in state.put_off and not act.zones:
+            if state.waits(act.audience, act.kind) is not None and not act.zones:
                 records.append(AudienceSilent(audience=act.audience, reason="same text as before"))
         elif act.zones:
             earlier = offices.get(act.audience)
@@ -176,7 +176,7 @@ def _has_news(audience: str, state: IncidentState, at: datetime, policy: Policy)
 
 def _says_anything(act: Tell, state: IncidentState, step: Step, policy: Policy) -> bool:
     """What was put off may have become no news meanwhile."""
-    waiting, told = state.put_off.get(act.audience), state.told.get(act.audience)
+    waiting, told = state.waits(act.audience, act.kind), state.told.get(act.audience)
     if waiting is None or told is None or act.kind is NoticeKind.UNCHANGED:
         return True
     return news(told.known, with_put_off(step, waiting).known, told.level, policy)

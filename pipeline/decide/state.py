@@ -151,6 +151,8 @@ class IncidentState:
     released: frozenset[str] = frozenset()
     """Fields that were withheld, and may be told as they stand now."""
     put_off: Mapping[str, PutOff] = field(default_factory=dict)
+    reviews: Mapping[str, PutOff] = field(default_factory=dict)
+    """By audience: the review that waits for its cool-down, whatever else is told meanwhile."""
     ending: Ending | None = None
     held: frozenset[str] = frozenset()
     """Audiences to whom nothing goes out before an operator releases it."""
@@ -168,6 +170,10 @@ class IncidentState:
     """The moments at which the clock was asked to call and has not yet."""
     seen: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """(source, id) of every input folded, and the entry that holds it."""
+
+    def waits(self, audience: str, kind: NoticeKind) -> PutOff | None:
+        """What an audience is told later that a notice of this kind takes along."""
+        return (self.reviews if kind is NoticeKind.REVIEW else self.put_off).get(audience)
 
     def entry_of(self, source: str, id: str) -> int | None:
         """The journal entry that holds this input, if it was taken before."""

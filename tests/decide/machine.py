@@ -299,7 +299,8 @@ class World:
         assert made == (entry.decided.notices, entry.decided.drafts), entry
 
     def ends(self) -> None:
-        """Everything comes to its end: it is over, time goes by, and every account is closed."""
+        """Everything comes to its end: after a while it is over, time goes by, and every account is closed."""
+        self.passes(timedelta(minutes=100))
         for line in self.lines.values():
             if line.state.phase in {Phase.OPEN, Phase.PLANNED}:
                 self.say(line, IncidentResolved())

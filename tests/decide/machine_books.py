@@ -17,7 +17,7 @@ from pipeline.decide.view import MARKS, approval_needed
 from pipeline.policy import Policy
 from schemas import command as commands
 from schemas import journal
-from schemas.base import Level
+from schemas.base import Level, Severity
 from schemas.codec import TYPES
 from schemas.incident import Facts, IncidentEvent
 from schemas.journal import JournaledInput, NoticeDecided, NoticeHeld, NoticeKind
@@ -92,6 +92,7 @@ class Draft:
     since: datetime
     policy: str
     renderings: frozenset[str]
+    marks: int
     approved: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -114,6 +115,8 @@ class Books:
     """(field, hash of its text): the marks in it."""
     approved: set[int] = field(default_factory=set)
     """Marks of texts that whoever must approve them did approve."""
+    heard: dict[str, int] = field(default_factory=dict)
+    """How many marks there were when the words were made that an audience heard last."""
     shown: dict[str, set[int]] = field(default_factory=dict)
     """The marks that each audience was shown."""
     late: datetime | None = None
@@ -160,6 +163,8 @@ class Books:
         for told in whole(entry):
             self.told.setdefault(told.audience, []).append((seq, told.kind, at))
             self.rejected.discard(told.audience)
+            if told.kind is not NoticeKind.UNCHANGED:
+                self.heard[told.audience] = self.drafts[told.draft].marks if told.draft else len(self.marks.made)
             if told.kind in ENDS:
                 self.believes_open[told.audience] = False
             elif told.kind not in APART and entry.after.phase is Phase.OPEN:
@@ -177,6 +182,7 @@ class Books:
                 first if kind is held.kind else at,
                 entry.policy.hash,
                 frozenset(sha for hashes in held.renderings.values() for sha in hashes),
+                len(self.marks.made),
             )
         for ended in entry.all(journal.ResolutionHeld):
             self.ending = self.ending or ended.until
@@ -333,6 +339,23 @@ def what_needs_leave_has_it(books: Books, entry: Entry) -> None:
                 assert terms.approval is None or not set(terms.components) & set(known.components or ()), entry
 
 
+def whoever_must_agree_is_asked(books: Books, entry: Entry) -> None:
+    """A draft asks for everybody whom the entry's policy names, and for two people where it says so."""
+    for held in entry.all(NoticeHeld):
+        group, count = entry.policy.audiences.get(held.audience), entry.after.census.get(held.audience)
+        if held.kind in REPEATS:
+            continue
+        severity, edited = entry.after.known.severity, isinstance(entry.order, commands.Edit)
+        if edited and entry.order.facts.severity is not None:
+            severity = entry.order.facts.severity
+        usual, total = entry.after.usual.get(held.audience), count.total if count else 0
+        two = entry.policy.audience.two_people_for(severity, total, usual, held.audience)
+        assert two is None or held.people == 2, f"{two}: {entry}"
+        if group is not None and group.consent is not None:
+            needed = group.consent.needed_for(held.kind, entry.after.worst)
+            assert not needed or set(group.consent.by) <= set(held.needs), entry
+
+
 def the_safe_text_comes_at_its_deadline_only(books: Books, entry: Entry) -> None:
     for told in entry.all(NoticeDecided):
         if not told.safe or told.kind is NoticeKind.UNCHANGED:
@@ -363,6 +386,14 @@ def nothing_leaks(books: Books, entry: Entry) -> None:
             assert needed is None or number in books.approved or heard, f"{where} without {needed}: {entry}"
 
 
+def unchanged_says_nothing_new(books: Books, entry: Entry) -> None:
+    for notice in entry.decided.notices:
+        if notice.kind is NoticeKind.UNCHANGED:
+            words = "".join(rendering.content.model_dump_json() for rendering in notice.renderings)
+            for number, _, name in books.marks.found(words):
+                assert number < books.heard[notice.audience], f"{name} ({number}) is new to {notice.audience}: {entry}"
+
+
 def outsiders_stay_out(books: Books, entry: Entry) -> None:
     """Of a private incident, and of what they are never told of, only those hear who had heard of it before."""
     known = entry.after.known
@@ -386,6 +417,10 @@ def an_end_is_told_once_it_has_held(books: Books, entry: Entry) -> None:
     assert books.ending is None or confirmed or not [d for d in ends if d.kind is NoticeKind.RESOLVED], entry
     assert not ends or entry.after.phase is Phase.OVER, f"told as over, but it is not: {entry}"
     assert not entry.all(journal.ResolutionHeld) or not ends, entry
+    hold, since = entry.policy.cadence.held.get(entry.after.worst or Severity.NONE), entry.before.monitored_since
+    said = [d for d in entry.all(NoticeDecided, NoticeHeld) if d.kind is NoticeKind.RESOLVED]
+    if entry.happened and hold and said and entry.before.phase is Phase.OPEN and not entry.before.maintenance:
+        assert entry.at >= (since or entry.at) + hold, f"it must hold for {hold}: {entry}"
 
 
 def what_is_told_fits_what_was_heard(books: Books, entry: Entry) -> None:
@@ -455,8 +490,10 @@ CHECKS = (
     only_who_may_does,
     a_draft_goes_out_as_it_was_approved,
     what_needs_leave_has_it,
+    whoever_must_agree_is_asked,
     the_safe_text_comes_at_its_deadline_only,
     nothing_leaks,
+    unchanged_says_nothing_new,
     outsiders_stay_out,
     an_end_is_told_once_it_has_held,
     what_is_told_fits_what_was_heard,

@@ -87,6 +87,8 @@ def said_events(draw: Callable[[Any], Any], types: tuple[type[events.IncidentEve
     """The type of an event, and its data with gaps."""
     model = draw(st.sampled_from(types))
     names = draw(st.sets(st.sampled_from(OFTEN), max_size=4))
+    if draw(st.integers(0, 3)) == 3:
+        names |= {"ownership"}
     if draw(st.integers(0, 11)) == 11:
         names |= draw(st.sets(st.sampled_from(sorted(RARELY)), min_size=1))
     strategies = {name: SAID[name] for name in SAID if name in names} | MORE.get(model, {})

@@ -7,7 +7,7 @@ import pytest
 from schemas.base import Severity
 from schemas.census import AudienceCount
 from schemas.command import Approve, Edit, Hold, Reject, Release
-from schemas.incident import Consequences, Facts, ImpactChanged, IncidentResolved, IncidentUpdated
+from schemas.incident import Consequences, Facts, ImpactChanged, IncidentResolved, IncidentUpdated, MaintenanceStarted
 from schemas.journal import (
     CommandRefused,
     DraftApproved,
@@ -30,6 +30,7 @@ NOW = Consequences(now="Cards are declined.")
 PRESS = Operator("paula", ("communications",))
 MANAGER = Operator("maria", ("incident-manager",))
 LAWYER = Operator("lara", ("legal",))
+DAY = 24 * 60
 NOBODY = Operator("norbert", ("intern",))
 
 
@@ -173,6 +174,19 @@ def test_the_end_goes_out_in_templated_words_before_the_promised_update_is_misse
     assert ("customers", "resolved") in notices_told(story.passes(60))
 
 
+def test_the_end_that_nobody_approves_waits_an_hour_where_nothing_was_promised_and_as_long_as_the_promise_else():
+    moments = []
+    for promised in (None, START + timedelta(minutes=90)):
+        story = Story(policy=a_policy(audiences=CONSENT.replace("of: every notice", "of: [resolved]")))
+        if promised is None:
+            story.take(MaintenanceStarted(title="Upgrade"), after=0)
+        else:
+            story.take(opened(Severity.MINOR, consequences=NOW, next_update_at=promised), after=0)
+        story.take(IncidentResolved(), after=60)
+        moments += [d.entry.at for d in story.passes(DAY) if ("customers", "resolved") in notices_told([d])]
+    assert moments == [START + timedelta(minutes=120), START + timedelta(minutes=88)]
+
+
 def test_unchanged_needs_no_approval_since_it_says_only_what_was_told():
     story = story_with_consent()
     held = of("customers", story.take(opened(summary="Cards fail.", consequences=NOW), after=0), NoticeHeld)
@@ -286,7 +300,8 @@ def test_every_rule_that_asks_for_approval_is_heard_and_each_is_still_missing_un
 
 
 def test_the_end_of_a_hold_sends_nothing_that_waits_for_somebody_else():
-    story = story_with_consent()
+    two = "retract: [incident-manager] => retract: [incident-manager, commander]"
+    story = Story(policy=a_policy(audiences=f"{CONSENT} && {two}"))
     story.take(Hold(audiences=("customers",)), after=0, by=MANAGER)
     held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
     assert held.needs == ("incident-manager", "communications")
@@ -348,6 +363,16 @@ def test_another_apology_must_be_approved_anew():
     story.take(Approve(draft=field.draft or "", content=field.content or ""), after=1, by=LAWYER)
     again = story.take(IncidentUpdated(ownership="A crime.", summary="News."), after=10)
     assert all("A crime" not in rendering.model_dump_json() for rendering in again.renderings)
+
+
+def test_a_draft_for_those_who_must_not_hear_of_it_by_now_cannot_be_approved():
+    names = "private incidents are told to"
+    story = story_with_consent()
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    never = "never tell: [{audience: customers, because: it would help whoever attacks us}]"
+    story.policy = a_policy(audiences=f"{CONSENT} && {names} => {never}\n{names}")
+    assert refusal(story.take(approve(held), after=1, by=PRESS)).startswith("never told: ")
+    assert "customers" not in dict(notices_told(story.passes(30)))
 
 
 def test_words_that_a_newer_policy_says_otherwise_are_asked_about_again():

@@ -1,11 +1,18 @@
 """Who may hear of what: rules that keep out, private incidents, the catalogue, other languages."""
 
-from schemas.base import Severity
-from schemas.census import AudienceCount
-from schemas.incident import Consequences, ImpactChanged, IncidentResolved, IncidentUpdated, Translation
+from schemas.base import Lane, Level, Severity
+from schemas.census import AudienceCount, Group
+from schemas.incident import (
+    Consequences,
+    ImpactChanged,
+    IncidentResolved,
+    IncidentUpdated,
+    MaintenanceScheduled,
+    Translation,
+)
 from schemas.journal import Earlier as EarlierIncident
-from schemas.journal import FactAdded, Surroundings
-from tests.decide.saying import decisions, opened
+from schemas.journal import FactAdded, NoticeKind, Surroundings
+from tests.decide.saying import EVERYBODY, decisions, opened
 from tests.decide.stories import START, Story, a_policy, email_to, notice_to, silent, told
 
 NEVER = (
@@ -46,6 +53,64 @@ def test_a_private_incident_is_told_to_those_it_names_and_those_of_the_policy_on
     first = Story().take(opened(private_to=("executives",)))
     assert told(first).keys() == {"responders", "executives"}
     assert silent(first)["public"] == "a private incident, and they are not among those it is told to"
+
+
+def never_tell(rule: str) -> Story:
+    told_to = "private incidents are told to"
+    return Story(policy=a_policy(audiences=f"{told_to} => never tell:\n  - {{{rule}, because: secret}}\n{told_to}"))
+
+
+def test_a_rule_that_keeps_out_applies_where_all_that_it_names_is_met_and_what_is_unsaid_may_meet_it():
+    rule = "audience: public, components: [Fraud], regions: [Asia], severities: [critical]"
+    met = {"severity": Severity.CRITICAL, "components": ("fraud", "Payments"), "regions": ("ASIA",)}
+    others = ({"components": ("Payments",)}, {"regions": ("Europe",)}, {"severity": Severity.MAJOR})
+    for said in (met, met | {"components": None}, met | {"regions": None}):
+        assert silent(never_tell(rule).take(opened(**said)))["public"] == "never told: secret"
+    assert "public" in silent(never_tell(rule).take(IncidentUpdated(components=("Fraud",), regions=("Asia",))))
+    for said in others:
+        assert "public" in told(never_tell(rule).take(opened(**(met | said))))
+
+
+def test_members_of_one_audience_may_be_kept_out_of_it_alone():
+    first = never_tell("audience: customers, members: {contracts: [rival]}").take(opened())
+    assert [group.contracts for group in notice_to("customers", first).never] == [("rival",)]
+    assert notice_to("technical", first).never == ()
+
+
+def test_however_mild_a_maintenance_is_everybody_hears_of_it_and_of_what_nobody_called_mild():
+    planned = MaintenanceScheduled(title="Upgrade", severity=Severity.NONE, starts_at=START)
+    assert told(Story("upgrade-1").take(planned)).keys() == EVERYBODY
+    assert told(Story().take(IncidentUpdated(summary="Something is wrong."))).keys() == EVERYBODY
+
+
+def test_whoever_was_told_nothing_while_it_went_on_is_told_nothing_after_its_end():
+    story = Story()
+    story.take(opened(Severity.NONE))
+    story.take(IncidentResolved())
+    late = story.take(IncidentUpdated(consequences=Consequences(lasting="Two orders were lost.")))
+    assert silent(late)["customers"] == "never told of it"
+
+
+def test_between_audiences_of_one_level_whoever_stands_first_is_told_as_that_one():
+    more = "  partners:\n    level: customer\n    hears from severity: minor\n    channels: {email: every notice}\n"
+    first = Story(policy=a_policy(audiences=f"  customers:\n => {more}  customers:\n")).take(opened())
+    above = {a: {group.audience for group in notice_to(a, first).outranked_by} for a in ("partners", "customers")}
+    assert above["customers"] - above["partners"] == {"partners"}
+    assert "customers" not in above["partners"]
+
+
+def test_whoever_came_in_by_a_newer_policy_hears_of_it_as_of_a_start_and_whoever_left_it_only_the_end():
+    story = Story()
+    story.take(opened())
+    offices = "audiences: [executives, customers] => audiences: [executives]"
+    story.policy = a_policy(audiences="  customers:\n =>   partners:\n", cadence=offices)
+    update = story.take(IncidentUpdated(summary="We found the cause."))
+    assert notice_to("partners", update).kind is NoticeKind.OPENED
+    assert "customers" not in told(update)
+    end = story.ends(IncidentResolved())
+    assert notice_to("customers", end).lane is Lane.FIRST
+    assert notice_to("customers", end).group == Group(audience="customers")
+    assert told(end)["customers"].level is Level.CUSTOMER
 
 
 def test_the_catalogue_says_what_the_failing_means_where_the_event_does_not_and_it_is_on_record():

@@ -1,5 +1,6 @@
 """Each rule of the clock: what is due when, and what it changes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from schemas.incident import (
     IncidentReopened,
     IncidentResolved,
     IncidentUpdated,
+    MaintenanceCompleted,
     MaintenanceScheduled,
     MaintenanceStarted,
     MilestoneReached,
@@ -36,6 +38,7 @@ from tests.decide.stories import (
     Operator,
     Story,
     a_policy,
+    default_policy,
     email_to,
     given,
     notice_to,
@@ -59,6 +62,19 @@ def test_who_could_say_what_is_concerned_is_reminded_five_minutes_after_the_firs
     assert notices_told([reminded]) == [("responders", "reminder")]
     assert [r.rule for r in decisions(reminded, Reminded)] == ["scope"]
     assert not [d for d in story.passes(20) if decisions(d, Reminded)], "once"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"components": None, "consequences": NOW}, {}, {"consequences": Consequences(lasting="Two orders are lost.")}],
+)
+def test_either_half_of_the_scope_that_is_unsaid_is_asked_for_while_it_lasts(said):
+    story, over = Story(), Story()
+    story.take(opened(**said), after=0)
+    assert [r.rule for d in story.passes(5) for r in decisions(d, Reminded)] == ["scope"]
+    over.take(opened(Severity.MINOR, **said), after=0)
+    over.take(IncidentResolved(), after=1)
+    assert not [r for d in over.passes(30) for r in decisions(d, Reminded)]
 
 
 def test_nobody_is_reminded_of_what_was_said():
@@ -95,6 +111,21 @@ def test_a_changed_impact_waits_for_no_gap_and_takes_along_what_waited():
     assert notices_told(story.passes(5)) == []
 
 
+def test_once_the_minimum_gap_has_passed_nothing_waits():
+    story = Story()
+    story.take(opened(consequences=NOW), after=0)
+    assert "customers" in told(story.take(MilestoneReached(milestone="The database is back."), after=5))
+
+
+def test_news_of_a_moment_that_waited_are_told_beside_those_of_what_they_waited_for():
+    story = Story()
+    story.take(opened(consequences=NOW), after=0)
+    assert not story.take(IncidentUpdated(good_news="Refunds work again."), after=1).notices
+    grown = story.take(ImpactChanged(severity=Severity.CRITICAL, good_news="Invoices work again."), after=1)
+    assert "Refunds work again." in email_to("customers", grown).text
+    assert "Invoices work again." in email_to("customers", grown).text
+
+
 def test_what_was_put_off_and_is_no_news_any_more_is_not_told():
     story = Story()
     story.take(opened(consequences=NOW, summary="A."), after=0)
@@ -125,7 +156,7 @@ def test_the_time_in_which_the_repair_was_watched_counts():
     story = Story()
     story.take(opened(consequences=NOW), after=0)
     story.take(MonitoringStarted(), after=20)
-    end = story.take(IncidentResolved(), after=11)
+    end = story.take(IncidentResolved(), after=10)
     assert {n.kind for n in end.notices} == {NoticeKind.RESOLVED}
 
 
@@ -145,6 +176,12 @@ def test_an_end_that_is_undone_while_it_is_held_was_never_told():
 def test_a_small_incident_ends_at_once():
     story = Story()
     story.take(opened(Severity.MINOR))
+    assert {n.kind for n in story.take(IncidentResolved()).notices} == {NoticeKind.RESOLVED}
+
+
+def test_a_maintenance_that_is_said_to_be_resolved_ends_at_once():
+    story = Story("upgrade-1")
+    story.take(MaintenanceStarted(title="Upgrade", severity=Severity.MAJOR))
     assert {n.kind for n in story.take(IncidentResolved()).notices} == {NoticeKind.RESOLVED}
 
 
@@ -190,6 +227,8 @@ def test_each_office_is_told_before_it_closes_and_when_it_opens_by_its_own_clock
         (datetime(2026, 3, 4, 8, 0, tzinfo=UTC), ("Europe/Berlin",)),
         (datetime(2026, 3, 4, 14, 0, tzinfo=UTC), ("America/New_York",)),
     ]
+    promise = story.state.promises["customers"]
+    assert promise.due == START + timedelta(days=5), "a word to one office keeps no promise to everybody"
 
 
 def test_an_office_that_was_told_just_before_it_closes_is_not_told_again(at_three_in_the_afternoon):
@@ -219,6 +258,56 @@ def test_the_office_follows_its_clock_over_the_change_to_summer_time(at_three_in
     ]
 
 
+def as_of_the_office(called):
+    reasons = [(d.entry.at, told(d)["customers"].reason) for d in called if "customers" in told(d)]
+    return [(at, reason) for at, reason in reasons if "office" in reason]
+
+
+def test_where_nobodys_zone_is_known_the_office_of_the_policy_counts_for_everybody():
+    story = Story(policy=a_policy(cadence="major: {investigating: 45m => major: {investigating: 9d"))
+    story.minutes = -8 * 60
+    story.take(opened(consequences=NOW), after=0)
+    assert as_of_the_office(story.passes(2 * DAYS)) == [
+        (datetime(2026, 3, 3, 16, 30, tzinfo=UTC), "before their office closes"),
+        (datetime(2026, 3, 4, 9, 0, tzinfo=UTC), "as their office opens"),
+        (datetime(2026, 3, 4, 16, 30, tzinfo=UTC), "before their office closes"),
+        (datetime(2026, 3, 5, 9, 0, tzinfo=UTC), "as their office opens"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "hours"),
+    [("  told at opening: true => ", {16}), ("  told this long before closing: 30m => ", {9})],
+)
+def test_offices_are_told_at_those_moments_only_that_the_policy_names(line, hours):
+    story = Story(policy=a_policy(cadence=line))
+    story.take(opened(consequences=NOW, next_update_at=START + timedelta(days=5)), after=0)
+    assert {at.hour for at, _ in as_of_the_office(story.passes(2 * DAYS))} == hours
+
+
+def test_no_office_is_told_of_a_maintenance_or_after_the_end(at_three_in_the_afternoon):
+    story = at_three_in_the_afternoon
+    story.take(MaintenanceStarted(title="Upgrade", next_update_at=START + timedelta(days=5)), after=0)
+    assert of_office(story.passes(DAYS)) == []
+    story.take(IncidentResolved(), after=0)
+    assert of_office(story.passes(DAYS)) == []
+
+
+def test_who_was_told_nothing_or_that_it_is_over_hears_nothing_of_it_from_their_office():
+    asked = (
+        "  customers:\n    level: customer => "
+        "  customers:\n    level: customer\n    needs approval: {by: [communications], of: [reopened]}"
+    )
+    story = Story(policy=a_policy(audiences=asked))
+    story.minutes = -8 * 60
+    story.take(opened(Severity.MINOR, consequences=NOW, private_to=("customers",)), after=0)
+    assert ("customers", "unchanged") in notices_told(story.passes(150.5)), "at half past four"
+    story.minutes = -8 * 60 + DAYS
+    story.take(IncidentResolved(), after=90)
+    story.take(IncidentReopened(), after=58)
+    assert "customers" not in dict(notices_told(story.passes(4))), "that it is open again waits for approval"
+
+
 # --- the review
 
 
@@ -236,6 +325,26 @@ def test_a_review_before_the_cool_down_waits_for_it():
     assert "What happened." in email_to("customers", told_later).text
 
 
+def test_a_review_after_the_cool_down_or_before_the_end_waits_for_nothing():
+    story = Story()
+    story.take(opened(Severity.MINOR, consequences=NOW), after=0)
+    assert story.take(ReviewPublished(review="What we know so far."), after=60).notices
+    story.take(IncidentResolved(), after=10)
+    assert story.take(ReviewPublished(review="What happened."), after=DAYS).notices
+
+
+def test_a_review_that_waits_is_told_whatever_else_is_told_meanwhile():
+    story = Story()
+    story.take(opened(consequences=NOW), after=0)
+    story.ends(IncidentResolved(summary="Cards work again."))
+    story.take(ReviewPublished(review="What happened."), after=60)
+    late = story.take(IncidentUpdated(consequences=Consequences(lasting="Two orders were lost.")), after=60)
+    assert "What happened." not in email_to("customers", late).text
+    reviews = [d for d in story.passes(2 * DAYS) if any(n.kind is NoticeKind.REVIEW for n in d.notices)]
+    assert len(reviews) == 1
+    assert "What happened." in email_to("customers", reviews[0]).text
+
+
 def test_a_review_that_is_missing_is_asked_for_in_time():
     story = Story()
     story.take(opened(Severity.CRITICAL, consequences=NOW), after=0)
@@ -245,13 +354,34 @@ def test_a_review_that_is_missing_is_asked_for_in_time():
     assert reminded == [(due - timedelta(days=1), "review soon"), (due, "review")]
 
 
-def test_working_days_are_counted_for_a_major_incident():
-    story = Story()
+@pytest.mark.parametrize("office", [default_policy().cadence.office, None])
+def test_working_days_are_counted_for_a_major_incident_with_and_without_an_office(office):
+    cadence = default_policy().cadence.model_copy(update={"office": office})
+    story = Story(policy=replace(default_policy(), cadence=cadence, hash="1" * 64))
     story.minutes = 3 * DAYS  # Friday
     story.take(opened(consequences=NOW), after=0)
     end = story.ends(IncidentResolved())
     due = [d.entry.at for d in story.passes(12 * DAYS) for r in decisions(d, Reminded) if r.rule == "review"]
     assert due == [end.entry.at + timedelta(days=7)]
+
+
+@pytest.mark.parametrize("severity", [Severity.MINOR, Severity.NONE])
+def test_of_a_small_incident_no_review_is_asked_for(severity):
+    story = Story()
+    story.take(opened(severity, consequences=NOW), after=0)
+    story.take(IncidentResolved(), after=10)
+    assert not [r for d in story.passes(20 * DAYS) for r in decisions(d, Reminded)]
+
+
+def test_of_a_maintenance_or_once_it_was_published_no_review_is_asked_for():
+    story, upgrade = Story(), Story("upgrade-1")
+    story.take(opened(Severity.CRITICAL, consequences=NOW), after=0)
+    story.ends(IncidentResolved())
+    assert story.take(ReviewPublished(review="What happened."), after=DAYS + 1).notices
+    assert not [r for d in story.passes(20 * DAYS) for r in decisions(d, Reminded)]
+    upgrade.take(MaintenanceStarted(title="Upgrade", severity=Severity.CRITICAL, consequences=NOW), after=0)
+    upgrade.take(MaintenanceCompleted(), after=30)
+    assert not [r for d in upgrade.passes(20 * DAYS) for r in decisions(d, Reminded) if r.rule.startswith("review")]
 
 
 # --- maintenance
@@ -271,6 +401,21 @@ def test_a_maintenance_that_does_not_begin_when_planned_is_asked_for():
     story = Story("upgrade-1")
     story.take(MaintenanceScheduled(title="Upgrade", starts_at=START + timedelta(hours=1)), after=0)
     assert ("responders", "reminder") in notices_told(story.passes(60))
+
+
+def test_a_maintenance_that_is_not_over_when_planned_is_asked_for_once():
+    story = Story("upgrade-1")
+    ends = START + timedelta(hours=2)
+    story.take(MaintenanceScheduled(title="Upgrade", starts_at=START + timedelta(hours=1), ends_at=ends), after=0)
+    story.take(MaintenanceStarted(components=("Payments",), consequences=NOW), after=60)
+    asked = [(d.entry.at, r.rule) for d in story.passes(DAYS) for r in decisions(d, Reminded)]
+    assert asked == [(ends, "maintenance ends")]
+
+
+def test_a_maintenance_that_was_announced_just_before_it_begins_is_not_announced_again():
+    story = Story("upgrade-1")
+    story.take(MaintenanceScheduled(title="Upgrade", starts_at=START + timedelta(hours=1)), after=0)
+    assert {kind for _, kind in notices_told(story.passes(59))} == set()
 
 
 def test_a_plan_that_changes_is_told_with_a_higher_revision():
@@ -305,6 +450,19 @@ def test_an_authority_is_told_at_every_stage_and_those_who_see_to_it_are_reminde
         d.entry.at for d in called if "customers" in told(d) and "notification" in told(d)["customers"].reason
     ]
     assert given_at == START + timedelta(hours=72, minutes=-2)
+
+
+def test_those_who_see_to_a_duty_are_asked_when_a_quarter_of_its_span_is_left_and_a_day_before_at_the_latest():
+    quiet = "major: {investigating: 45m => major: {investigating: 9d"
+    nobody = f"{quiet} && audiences: [executives, customers] => audiences: []"
+    asked = {}
+    for private_to in (None, ("executives",)):
+        story = Story(policy=a_policy(audiences=DUTIES, cadence=nobody))
+        story.take(opened(consequences=NOW, private_to=private_to), after=0)
+        asked |= {r.rule: d.entry.at for d in story.passes(31 * DAYS) for r in decisions(d, Reminded)}
+    assert asked["early warning to customers"] == START + timedelta(hours=18), "they were told nothing"
+    assert asked["notification to customers"] == START + timedelta(hours=54)
+    assert asked["report to customers"] == START + timedelta(days=29)
 
 
 def test_the_end_is_the_last_report():

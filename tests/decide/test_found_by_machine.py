@@ -316,3 +316,47 @@ def test_a_draft_of_an_end_is_void_once_it_goes_on_though_no_policy_names_its_au
     assert of("public", story.take(IncidentReopened(summary="It fails again."), after=1), DraftVoided)
     story.policy = asks
     assert ("public", "resolved") not in notices_told(story.passes(90))
+
+
+def test_a_correction_reaches_those_who_heard_the_wrong_word_later_from_a_draft_that_had_waited():
+    story = asking()
+    first = story.take(opened(summary="Some cards fail.", consequences=NOW), after=0)
+    story.take(approved(of("customers", first, NoticeHeld)), after=2, by=PRESS)
+    order = Correct(seq=1, facts=Facts(summary="All cards fail."), explanation="It was all of them.")
+    out = story.take(order, after=1, by=BOSS)
+    assert of("customers", out, NoticeHeld).corrects == 2
+    assert told(out)["technical"].corrects == 1
+
+
+def test_a_draft_that_says_what_was_corrected_is_put_in_the_right_words_and_asked_about_anew():
+    story = asking()
+    first = story.take(opened(summary="Some cards fail.", consequences=NOW), after=0)
+    old = of("customers", first, NoticeHeld)
+    order = Correct(seq=1, facts=Facts(summary="All cards fail."), explanation="It was all of them.")
+    out = story.take(order, after=1, by=BOSS)
+    new = of("customers", out, NoticeHeld)
+    assert new.kind is NoticeKind.OPENED
+    assert "no such draft" in refusal(story.take(approved(old), after=1, by=PRESS))
+    told_now = story.take(approved(new), after=1, by=PRESS)
+    assert "All cards fail." in "".join(r.model_dump_json() for n in told_now.notices for r in n.renderings)
+
+
+def test_an_edit_that_makes_it_worse_is_approved_as_the_worse_one_must_be():
+    story = Story(policy=policies()[3])
+    held = of("customers", story.take(opened(severity="major", consequences=NOW), after=0), NoticeHeld)
+    assert held.people == 1
+    again = story.take(Edit(draft=held.draft, facts=Facts(severity="critical")), after=1, by=PRESS)
+    assert of("customers", again, NoticeHeld).people == 2
+
+
+def test_an_apology_said_with_an_end_that_is_held_back_lets_no_older_one_out():
+    story = Story()
+    story.take(opened(consequences=NOW, ownership="A crime."), after=0)
+    (field,) = decisions(story.take(IncidentResolved(ownership="A mistake."), after=10), FieldWithheld)
+    order = Approve(draft=field.draft or "", content=field.content or "")
+    assert "held back" in refusal(story.take(order, after=1, by=LAWYER))
+    story.passes(20)
+    out = story.take(order, after=1, by=LAWYER)
+    words = "".join(r.model_dump_json() for n in out.notices for r in n.renderings)
+    assert "A mistake." in words
+    assert "A crime." not in words

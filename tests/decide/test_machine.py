@@ -1,11 +1,13 @@
 """Incidents, orders, clocks and policies at random: what must hold, holds after every single entry."""
 
+import ast
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from schemas import command as commands
 from schemas import incident as events
@@ -15,6 +17,7 @@ from schemas.incident import Facts
 from tests.decide.machine import INCIDENTS, PEOPLE, STARTS, Line, Person, World, a_count
 from tests.decide.machine_policies import policies
 from tests.decide.machine_saying import said_events, said_facts
+from tests.paths import REPOSITORY
 
 LINES = st.sampled_from((*INCIDENTS[:1], *INCIDENTS))
 BOSS = PEOPLE[4]
@@ -123,6 +126,13 @@ class Machine(RuleBasedStateMachine):
             if person.name != author and set(person.roles) & set(needs):
                 self.world.say(line, commands.Approve(draft=id, content=content), person)
 
+    @precondition(lambda self: any(author for *_, author in self._drafts()))
+    @rule(number=st.integers(0, 20))
+    def somebody_approves_their_own_words(self, number: int) -> None:
+        drafts = [draft for draft in self._drafts() if draft[-1]]
+        line, id, content, _, author = drafts[number % len(drafts)]
+        self.world.say(line, commands.Approve(draft=id, content=content), next(p for p in PEOPLE if p.name == author))
+
     @precondition(lambda self: self._drafts())
     @rule(number=st.integers(0, 20), who=NOBODY_OR_ANYBODY, wrong=WRONG)
     def somebody_rejects(self, number: int, who: Person | None, wrong: str) -> None:
@@ -196,10 +206,30 @@ class Machine(RuleBasedStateMachine):
             self.world.ends()
 
 
-TestMachine = Machine.TestCase
-TestMachine.settings = settings(
+MANY = settings(
     max_examples=30,
     stateful_step_count=25,
     deadline=None,
+    report_multiple_bugs=False,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
+
+
+@pytest.mark.timeout(900)  # a failing example is made small, which takes its time
+def test_whatever_happens_what_must_hold_holds():
+    run_state_machine_as_test(Machine, settings=MANY)
+
+
+@pytest.mark.slow
+def test_it_holds_in_many_more_and_longer_examples():
+    run_state_machine_as_test(Machine, settings=settings(MANY, max_examples=250, stateful_step_count=50))
+
+
+def test_no_part_of_deciding_looks_at_a_clock_or_rolls_dice():
+    for path in (REPOSITORY / "pipeline" / "decide").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            names |= {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
+            assert not names & {"time", "random", "secrets", "uuid", "os", "socket", "pipeline.clock"}, path
+            assert ast.unparse(node) not in {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}, path

@@ -4,11 +4,22 @@ from datetime import timedelta
 
 from pipeline.decide.incident import moment
 from schemas.base import Channel, Severity
-from schemas.command import Hold, Wake, WakeReason
-from schemas.incident import Consequences, IncidentResolved, IncidentUpdated, MonitoringStarted
+from schemas.command import Approve, Correct, Hold, Retract, Wake, WakeReason
+from schemas.incident import (
+    Consequences,
+    Facts,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentUpdated,
+    MaintenanceScheduled,
+    MaintenanceStarted,
+    MonitoringStarted,
+    ReviewPublished,
+)
 from schemas.journal import (
     FieldWithheld,
     InputIgnored,
+    NoticeHeld,
     NoticeKind,
     PromiseBroken,
     PromiseKept,
@@ -17,7 +28,7 @@ from schemas.journal import (
     WakeScheduled,
 )
 from tests.decide.saying import EVERYBODY, UPDATED, decisions, of, opened
-from tests.decide.stories import START, Operator, Story, a_policy, email_to, given, notices_told, sms_to, told
+from tests.decide.stories import START, Operator, Story, a_policy, email_to, given, notices_told, post_to, sms_to, told
 
 SCOPE = {"consequences": Consequences(now="Cards are declined.")}
 """Said, so that nobody is reminded of it."""
@@ -42,11 +53,103 @@ def test_a_channel_that_carries_no_updates_states_no_time_for_one():
     assert "23:00" not in sms_to("customers", first).text
 
 
+def test_a_post_of_a_small_incident_says_that_the_next_is_its_end_and_one_of_a_large_incident_does_not():
+    assert "Next message when it is over." in post_to("public", Story().take(opened(Severity.MINOR))).text
+    assert "Next message when it is over." not in post_to("public", Story().take(opened())).text
+
+
 def test_a_promise_is_kept_by_whatever_is_told_in_time():
     story = Story()
     story.take(opened(next_update_at=PROMISED))
     second = story.take(IncidentUpdated(summary="We found the cause."), 30)
     assert {(p.audience, p.due) for p in decisions(second, PromiseKept)} == {(name, PROMISED) for name in UPDATED}
+
+
+def test_a_word_at_the_very_moment_that_was_promised_is_in_time():
+    story = Story()
+    story.take(opened(next_update_at=PROMISED), after=0)
+    late = story.take_input(given(IncidentUpdated(summary="We found the cause."), 2, PROMISED))
+    assert {p.audience for p in decisions(late, PromiseKept)} == UPDATED
+    assert not decisions(late, PromiseBroken)
+
+
+def test_the_cadence_promises_full_minutes_as_they_are_told():
+    first = Story().take(opened(**SCOPE), after=0.75)
+    assert {p.due for p in decisions(first, PromiseMade)} == {START + timedelta(minutes=45)}
+
+
+def test_what_is_only_planned_promises_nothing_and_neither_does_a_review_or_what_takes_words_back():
+    plan = MaintenanceScheduled(title="Upgrade", starts_at=PROMISED, next_update_at=PROMISED)
+    assert not decisions(Story("upgrade-1").take(plan), PromiseMade)
+    story = Story()
+    story.take(opened(next_update_at=PROMISED), after=0)
+    assert not decisions(story.take(ReviewPublished(review="So far.", next_update_at=PROMISED)), PromiseMade)
+    taken_back = Retract(seq=1, explanation="That was a drill.")
+    assert not decisions(story.take(taken_back, by=Operator("maria", ("incident-manager",))), PromiseMade)
+
+
+def test_a_time_that_is_all_but_there_when_the_clock_tells_what_was_put_off_is_not_promised_once_more():
+    for minutes, by in ((6, "cadence"), (8, "upstream")):
+        story = Story()
+        story.take(opened(**SCOPE), after=0)
+        promised = START + timedelta(minutes=minutes)
+        assert not story.take(IncidentUpdated(summary="News.", next_update_at=promised), after=1).notices
+        (due,) = story.passes(4)
+        assert {p.by for p in decisions(due, PromiseMade)} == {by}
+
+
+def test_a_time_promised_at_such_short_notice_that_no_margin_is_left_is_kept_half_way():
+    story = Story()
+    story.take(opened(next_update_at=START + timedelta(minutes=1), **SCOPE), after=0)
+    kept = [d.entry.at for d in story.passes(1) if decisions(d, PromiseKept)]
+    assert kept == [START + timedelta(seconds=30)]
+
+
+def test_upstream_may_promise_the_very_next_minute():
+    first = Story().take(opened(next_update_at=START + timedelta(minutes=1)), after=0)
+    assert {p.by for p in decisions(first, PromiseMade)} == {"upstream"}
+
+
+def test_a_size_that_is_never_told_that_nothing_changed_is_promised_nothing():
+    small = "told at: [opened, impact changed, unchanged, => told at: [opened, impact changed,"
+    silence = "    minor: {investigating: 60m, identified: 60m, monitoring: 120m}\n => "
+    quiet = a_policy(cadence=f"{small} && {silence}")
+    assert not decisions(Story(policy=quiet).take(opened(Severity.MINOR)), PromiseMade)
+    assert decisions(Story(policy=quiet).take(opened()), PromiseMade)
+
+
+def test_a_maintenance_under_way_promises_only_what_upstream_does():
+    story = Story("upgrade-1")
+    assert not decisions(story.take(MaintenanceStarted(title="Upgrade")), PromiseMade)
+    update = story.take(IncidentUpdated(summary="Half done.", severity=Severity.MAJOR, next_update_at=PROMISED))
+    assert {(p.due, p.by) for p in decisions(update, PromiseMade)} == {(PROMISED, "upstream")}
+
+
+def test_a_correction_promises_the_next_word_to_those_only_for_whom_it_goes_on():
+    manager = Operator("maria", ("incident-manager",))
+    asked = "  customers:\n    level: customer => "
+    asked += "  customers:\n    level: customer\n    needs approval: {by: [communications], of: [reopened]}"
+    story = Story(policy=a_policy(audiences=asked))
+    story.take(opened(summary="Cards fail in Europe.", **SCOPE), after=0)
+    correction = Correct(seq=1, facts=Facts(summary="Cards fail in Asia."), explanation="It was the wrong region.")
+    assert {p.audience for p in decisions(story.take(correction, by=manager), PromiseMade)} == UPDATED
+    story.ends(IncidentResolved())
+    story.take(IncidentReopened(summary="It fails again."))
+    again = story.take(correction, after=1, by=manager)
+    assert "customers" in told(again)
+    assert {p.audience for p in decisions(again, PromiseMade)} == UPDATED - {"customers"}
+
+
+def test_words_that_were_approved_promise_what_they_say_and_nothing_else():
+    asked = "  customers:\n    level: customer => "
+    asked += "  customers:\n    level: customer\n    needs approval: {by: [communications], of: every notice}"
+    for said, promised in ((PROMISED, [(PROMISED, "upstream")]), (None, [])):
+        story = Story(policy=a_policy(audiences=asked))
+        held = of("customers", story.take(opened(next_update_at=said, **SCOPE), after=0), NoticeHeld)
+        order = Approve(draft=held.draft, content=held.content)
+        out = story.take(order, after=1, by=Operator("paula", ("communications",)))
+        assert "customers" in told(out)
+        assert [(p.due, p.by) for p in decisions(out, PromiseMade)] == promised
 
 
 def test_before_a_promise_is_missed_those_who_can_say_something_are_reminded_and_then_unchanged_is_told():

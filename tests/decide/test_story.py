@@ -23,7 +23,7 @@ from schemas.incident import (
     ReviewPublished,
 )
 from schemas.journal import NoticeKind, PromiseMade, VirtualClock
-from tests.decide.stories import START, Story, email_to, given, notice_to, silent, told
+from tests.decide.stories import START, Story, a_policy, email_to, given, notice_to, silent, told
 
 EVERYBODY = {"responders", "technical", "executives", "customers", "public"}
 PROMISED = START + timedelta(hours=1)
@@ -144,11 +144,37 @@ def test_an_audience_that_the_policy_no_longer_names_still_hears_the_end():
     end = story.ends(IncidentResolved())
     assert told(end).keys() == EVERYBODY
     assert set(told(end)["customers"].renderings) == {Channel.EMAIL, Channel.SMS}
+    assert told(end)["customers"].reason.startswith("the policy no longer names them")
 
 
-def test_a_first_word_that_is_the_end_is_told_once_as_resolved():
+def test_every_notice_names_the_rule_that_told_it():
     story = Story()
-    only = story.take(IncidentResolved(title="Brief outage", severity=Severity.MINOR))
+    mild = story.take(opened(Severity.NONE))
+    assert told(mild)["technical"].reason == "a start is told at once"
+    grown = story.take(IncidentUpdated(severity=Severity.CRITICAL))
+    why = "the severity went from none to critical"
+    assert told(grown)["technical"].reason == f"a changed impact is told at once, whatever the size: {why}"
+    assert told(grown)["customers"].reason == f"they had not heard of it yet: {why}"
+    update = story.take(IncidentUpdated(summary="We found the cause."))
+    assert told(update)["customers"].reason == "large incidents are told at every change"
+    end = story.ends(IncidentResolved())
+    assert told(end)["customers"].reason == "whoever was told of the start is told of the end: it has held"
+
+
+def test_an_audience_that_says_itself_what_it_hears_of_hears_of_nothing_else():
+    mine = "  customers:\n    level: customer => "
+    mine += "  customers:\n    level: customer\n    told at: [opened, resolved]"
+    story = Story(policy=a_policy(audiences=mine))
+    story.take(opened())
+    update = story.take(IncidentUpdated(summary="We found the cause."))
+    assert silent(update) == {"customers": "they are told at start and end only"}
+    assert "customers" in told(story.ends(IncidentResolved()))
+
+
+@pytest.mark.parametrize("severity", [Severity.MINOR, Severity.MAJOR])
+def test_a_first_word_that_is_the_end_is_told_once_as_resolved(severity):
+    story = Story()
+    only = story.take(IncidentResolved(title="Brief outage", severity=severity))
     assert {n.kind for n in only.notices} == {NoticeKind.RESOLVED}
     assert "the first word of it is its end" in told(only)["customers"].reason
 

@@ -21,7 +21,7 @@ OPEN = ("open", "--id", "INC-1", "--title", "Search is slow", "--severity", "maj
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[System]:
     """The decide room, with two operators who hold a role each."""
-    async with Sandbox() as sandbox, running(EmbeddedBroker(tmp_path), sandbox, ("decide",)) as found:
+    async with Sandbox() as sandbox, running(EmbeddedBroker(tmp_path), sandbox, ("decide",), shipped=True) as found:
         for name, role in (("ann", "incident-manager"), ("ben", "legal")):
             added = await tocsin(found.settings, "operator", "add", name, "--role", role)
             assert added.exit_code == 0, added.output

@@ -104,9 +104,10 @@ def with_put_off(step: Step, put_off: PutOff | None) -> Step:
     return replace(step, known=step.known.model_copy(update=changes)) if changes else step
 
 
-def momentary(event: IncidentEvent | None) -> dict[str, str]:
-    """The texts of an event that are news of one moment."""
-    found = {name: getattr(event, name, None) for name in ("good_news", "milestone", "review")}
+def momentary(event: IncidentEvent | None, kind: NoticeKind) -> dict[str, str]:
+    """The texts of an event that are news of one moment, and that a notice of this kind tells."""
+    names = ("review",) if kind is NoticeKind.REVIEW else ("good_news", "milestone")
+    found = {name: getattr(event, name, None) for name in names}
     return {name: text for name, text in found.items() if text}
 
 

@@ -113,7 +113,7 @@ def scope(state: IncidentState, policy: Policy) -> Iterator[Due]:
 
 def put_off(state: IncidentState, _policy: Policy) -> Iterator[Due]:
     """What was put off is told when its time has come."""
-    for audience, waiting in state.put_off.items():
+    for audience, waiting in (*state.put_off.items(), *state.reviews.items()):
         reason = WakeReason.COOL_DOWN if waiting.kind is NoticeKind.REVIEW else WakeReason.MINIMUM_GAP
         yield Due(waiting.until, reason, Tell(audience, waiting.kind, waiting.reason))
 
@@ -170,13 +170,16 @@ def duty(state: IncidentState, policy: Policy) -> Iterator[Due]:
         stages = sorted(group.duties.items(), key=lambda item: item[1])
         for number, (stage, within) in enumerate(stages):
             last = number == len(stages) - 1 and number > 0
+            due, lead = state.opened_at + within, min(within / 4, timedelta(days=1))
+            at = due - policy.cadence.heartbeat.margin
+            # where the clock called late, one word does for every stage that had passed by then
+            if told is not None and told.at >= at:
+                continue
             if len(kinds) > number and (not last or REPORTS & set(kinds)):
                 continue
-            due, lead = state.opened_at + within, min(within / 4, timedelta(days=1))
             text = f"the {stage} to {name} is due {_span(lead)} from now"
             yield Due(due - lead, WakeReason.REMINDER, Remind(f"{stage} to {name}", text))
             if told is not None and told.open and state.phase is Phase.OPEN:
-                at = due - policy.cadence.heartbeat.margin
                 yield Due(at, WakeReason.SILENCE, Tell(name, NoticeKind.UNCHANGED, f"{stage}: {NOTHING_CHANGED}"))
             break
 

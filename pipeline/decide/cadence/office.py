@@ -70,8 +70,4 @@ def _next(
     office: Office, zone: str, moment: Moment, shift: timedelta, anchor: datetime, not_before: datetime
 ) -> datetime:
     """The first such moment after the last one; one that comes right after a notice is passed over."""
-    where = zone_named(zone)
-    due = moment(office, where, max(anchor, not_before) - shift) + shift
-    while due <= max(anchor, not_before):
-        due = moment(office, where, due - shift) + shift
-    return due
+    return moment(office, zone_named(zone), max(anchor, not_before) - shift) + shift
