@@ -56,7 +56,7 @@ def test_a_changed_entry_is_found_and_named(change, policies):
         case "decision":
             changed = entry.model_copy(update={"decisions": tuple(d for d in entry.decisions if d is not first)})
         case "rendering":
-            other = first.model_copy(update={"renderings": dict.fromkeys(first.renderings, "0" * 64)})
+            other = first.model_copy(update={"renderings": dict.fromkeys(first.renderings, ("0" * 64,))})
             changed = entry.model_copy(update={"decisions": tuple(other if d is first else d for d in entry.decisions)})
         case "time":
             later = entry.at.replace(microsecond=1000)
