@@ -22,7 +22,7 @@ from schemas import codec, topics
 from schemas.audit import AuditEntry
 from schemas.base import Channel, Lane, Message
 from schemas.codec import Record
-from schemas.delivery import DELIVERY_RECORDS
+from schemas.delivery import DELIVERY_RECORDS, Result
 from schemas.journal import AudienceSilent, FieldWithheld, JournalEntry, NoticeDecided
 from schemas.notice import Notice
 from schemas.subscriber import Subscriber
@@ -113,8 +113,9 @@ class Completion:
                     yield notice.audience, Told(notice.incident, notice.seq, channel), subscriber.id
 
     def _is_over(self, told: Told, recipient: str) -> bool:
+        """What a recipient's own hours put off is settled as well: it waits for them, and for nobody here."""
         work = self._ledger.work(told, recipient)
-        return work is not None and work.terminal
+        return work is not None and (work.terminal or work.result is Result.DEFERRED)
 
 
 async def follow(

@@ -11,7 +11,7 @@ from pipeline.decide.cadence.at_once import momentary
 from pipeline.decide.enrich import components_after, regions_after
 from pipeline.decide.occasion import Telling
 from pipeline.decide.occasions import REVISIONS, occasion_of
-from pipeline.decide.orders import order_step
+from pipeline.decide.orders import order_step, signer_of
 from pipeline.decide.state import (
     Draft,
     Ending,
@@ -256,7 +256,8 @@ def _ending(state: IncidentState, entry: JournalEntry) -> Ending | None:
             at, types = ending.at if ending else entry.at, (entry.input.type, *((ending.type,) if ending else ()))
             # a milestone may have said that it is over, and what it says has no place in a plain end
             type = next((type for type in types if said.keys() <= TYPES[type].model_fields.keys()), types[0])
-            ending = Ending(type, said, at, decision.until)
+            signer = signer_of(entry.input, entry.incident)
+            ending = Ending(type, said, at, decision.until, signer.operator if signer else None)
         elif isinstance(decision, ResolutionUndone | ResolutionConfirmed):
             ending = None
     return ending

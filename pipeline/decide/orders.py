@@ -18,7 +18,7 @@ from pipeline.decide.state import Draft, IncidentState, Phase, Told, Withheld, W
 from pipeline.decide.step import Step, confirmed_step, standing
 from pipeline.decide.turn import Turn
 from pipeline.decide.view import MARKS, Known, approval_needed
-from pipeline.decide.withholding import withheld
+from pipeline.decide.withholding import withheld, withheld_with
 from pipeline.policy import Policy
 from schemas import command as commands
 from schemas.base import Level
@@ -93,7 +93,7 @@ def ordered(state: IncidentState, given: JournaledInput, at: datetime, policy: P
         return _refused(state, signer.operator, f"holds none of the roles that may order this: {wanted}")
     match order:
         case commands.PublishNow():
-            return _publish_now(state, given, signer, policy)
+            return _publish_now(state, given, at, signer, policy)
         case commands.Hold() | commands.Release():
             return _hold(state, order, signer, policy)
         case commands.Correct() | commands.Retract():
@@ -177,7 +177,9 @@ def _edit(
     )
 
 
-def _publish_now(state: IncidentState, given: JournaledInput, signer: Signature, policy: Policy) -> Ordered:
+def _publish_now(
+    state: IncidentState, given: JournaledInput, at: datetime, signer: Signature, policy: Policy
+) -> Ordered:
     because = f"ordered by {signer.operator} not to wait"
     if state.ending is not None:
         step = order_step(state, given.type, given.data)
@@ -186,7 +188,8 @@ def _publish_now(state: IncidentState, given: JournaledInput, signer: Signature,
             for name, told in state.told.items()
             if (telling := _telling(name, told.level, step.turn.kind, because, state, policy)) is not None
         )
-        return Ordered(step, tellings, (ResolutionConfirmed(reason=because),))
+        unsaid = withheld_with(state.ending, state, at, policy)
+        return Ordered(step, tellings, (ResolutionConfirmed(reason=because), *unsaid))
     tellings = tuple(
         telling
         for name, waiting in {**state.reviews, **state.put_off}.items()
@@ -234,7 +237,7 @@ def _correct(
     if not tellings:
         return _refused(state, signer.operator, f"entry {order.seq} told nobody anything")
     unsaid = withheld(state, order.facts, signer.operator, at, policy) if isinstance(order, commands.Correct) else ()
-    return Ordered(step, (*tellings, *_anew(state, order)), unsaid)
+    return Ordered(step, (*tellings, *_anew(state, order, policy)), unsaid)
 
 
 def _wrong(told: Told, order: commands.Correct | commands.Retract, state: IncidentState) -> Iterator[Word]:
@@ -248,12 +251,13 @@ def _wrong(told: Told, order: commands.Correct | commands.Retract, state: Incide
             yield word
 
 
-def _anew(state: IncidentState, order: commands.Correct | commands.Retract) -> Iterator[Telling]:
+def _anew(state: IncidentState, order: commands.Correct | commands.Retract, policy: Policy) -> Iterator[Telling]:
     """What waits for an approval and would say the same wrong thing is put in other words, to be approved anew."""
     words = [word for told in state.told.values() for word in told.words if word.seq == order.seq]
     for draft in state.drafts.values():
         wrong = words and _repeats(draft.occasion.known, words[0].known, _concerned(order))
-        if wrong and draft.telling.corrects is None:
+        out = kept_out(draft.telling.audience, state, standing(state), policy)
+        if wrong and draft.telling.corrects is None and not out:
             yield replace(draft.telling, draft=None)
 
 

@@ -26,7 +26,7 @@ from pipeline.decide.step import (
     with_added,
 )
 from pipeline.decide.turn import Turn
-from pipeline.decide.withholding import withheld
+from pipeline.decide.withholding import withheld, withheld_with
 from pipeline.policy import Policy
 from schemas.command import WakeReason
 from schemas.incident import IncidentEvent
@@ -102,7 +102,8 @@ def _confirmed(state: IncidentState, at: datetime, policy: Policy) -> Plan:
     facts = tuple(added(state, step.known, step.turn, policy))
     step = replace(step, known=with_added(step.known, facts))
     tellings, judged = _judged(state, step, at, policy)
-    return Plan(step, tellings, (ResolutionConfirmed(reason="it has held"), *facts, *judged))
+    unsaid = withheld_with(state.ending, state, at, policy)
+    return Plan(step, tellings, (ResolutionConfirmed(reason="it has held"), *facts, *unsaid, *judged))
 
 
 def _judged(

@@ -115,6 +115,8 @@ class Ending:
     data: Mapping[str, Any]
     at: datetime
     until: datetime
+    author: str | None = None
+    """Who signed what was said of it last."""
 
 
 @dataclass(frozen=True, slots=True)

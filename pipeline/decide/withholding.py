@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from pipeline.authority import text_content
-from pipeline.decide.state import IncidentState
+from pipeline.decide.state import Ending, IncidentState
+from pipeline.decide.step import event_of
 from pipeline.decide.view import MARKS, approval_needed
 from pipeline.policy import Policy
 from schemas import ids
@@ -34,3 +35,19 @@ def withheld(
         elif name == "next_update_at" and facts.next_update_at is not None and facts.next_update_at <= at:
             found.append(FieldWithheld(field=name, reason="the promised time had passed before it could be told"))
     return tuple(found)
+
+
+def withheld_with(ending: Ending, state: IncidentState, at: datetime, policy: Policy) -> tuple[FieldWithheld, ...]:
+    """What an end that has held brings with it and nobody is told yet: others may have been approved meanwhile."""
+    return tuple(
+        field
+        for field in withheld(state, event_of(ending.type, ending.data), ending.author, at, policy)
+        if field.content is not None and not _is_known(state, field.field, field.content)
+    )
+
+
+def _is_known(state: IncidentState, name: str, content: str) -> bool:
+    waiting = state.withheld.get(name)
+    if waiting is not None:
+        return waiting.content == content
+    return name in state.released and text_content(str(getattr(state.known, name))) == content

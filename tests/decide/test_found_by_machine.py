@@ -360,3 +360,15 @@ def test_an_apology_said_with_an_end_that_is_held_back_lets_no_older_one_out():
     words = "".join(r.model_dump_json() for n in out.notices for r in n.renderings)
     assert "A mistake." in words
     assert "A crime." not in words
+
+
+def test_an_end_that_has_held_lets_its_own_apology_not_out_by_the_approval_of_another():
+    story = Story()
+    story.take(opened(consequences=NOW), after=0)
+    story.take(IncidentResolved(ownership="A crime."), after=10)
+    (field,) = decisions(story.take(IncidentUpdated(ownership="A mistake."), after=1), FieldWithheld)
+    story.take(Approve(draft=field.draft or "", content=field.content or ""), after=1, by=LAWYER)
+    called = story.passes(20)
+    words = "".join(r.model_dump_json() for decided in called for n in decided.notices for r in n.renderings)
+    assert ("customers", "resolved") in notices_told(called)
+    assert "A crime." not in words

@@ -202,8 +202,9 @@ def assert_canaries(it: Whole) -> None:
         (mail.recipients[0], f"{mail.raw.decode()}{mail.subject}{mail.text}{mail.html}") for mail in it.sandbox.mails
     ]
     short = [text.body for text in it.sandbox.texts] + [post.text for post in it.sandbox.posts]
-    assert len(mails) >= 8
-    assert len(short) >= 5
+    # what is still on its way when the end comes is not told any more, so how many there are is left to chance
+    assert len(mails) >= 4
+    assert len(short) >= 2
     everything = "".join([said for _, said in mails] + short).lower()
     assert INTERNAL not in everything
     assert OWNED not in everything
