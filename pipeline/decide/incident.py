@@ -242,7 +242,7 @@ def _weighed(
     findings = found(telling, plan.step, occasion.known, occasion.before, stated or own, policy)
     count = state.census.get(telling.audience)
     requirement = required(telling, state, plan.step, findings, count.total if count else 0, policy)
-    forced = plan.forced.get(telling.audience) or _asked_again(state, plan, telling)
+    forced = plan.forced.get(draft_key(telling.audience, telling.corrects)) or _asked_again(state, plan, telling)
     if forced is not None:
         requirement = forced if requirement is None else _both(forced, requirement)
     return _Weighed(telling, occasion, findings, requirement)

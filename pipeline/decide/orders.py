@@ -14,7 +14,7 @@ from pipeline.authority import text_content
 from pipeline.decide.approval import Requirement, may_approve, missing
 from pipeline.decide.audience import channels_of, kept_out, kind_for, lane_of
 from pipeline.decide.occasion import Telling
-from pipeline.decide.state import Draft, IncidentState, Phase, Told, Withheld, Word
+from pipeline.decide.state import Draft, IncidentState, Phase, Told, Withheld, Word, draft_key
 from pipeline.decide.step import Step, confirmed_step, standing
 from pipeline.decide.turn import Turn
 from pipeline.decide.view import MARKS, Known, approval_needed
@@ -46,6 +46,7 @@ class Ordered:
     tellings: tuple[Telling, ...] = ()
     decisions: tuple[Decision, ...] = ()
     forced: Mapping[str, Requirement] | None = None
+    """By `draft_key`."""
 
 
 def order_step(state: IncidentState, type: str, data: Mapping[str, Any]) -> Step:
@@ -173,7 +174,7 @@ def _edit(
         order_step(state, given.type, given.data),
         (replace(draft.telling, draft=None),),
         (DraftVoided(draft=draft.id, audience=draft.telling.audience, reason=reason),),
-        {draft.telling.audience: requirement},
+        {draft_key(draft.telling.audience, draft.telling.corrects): requirement},
     )
 
 
@@ -237,7 +238,14 @@ def _correct(
     if not tellings:
         return _refused(state, signer.operator, f"entry {order.seq} told nobody anything")
     unsaid = withheld(state, order.facts, signer.operator, at, policy) if isinstance(order, commands.Correct) else ()
-    return Ordered(step, (*tellings, *_anew(state, order, policy)), unsaid)
+    drafts = tuple(_saying_it(state, order, policy))
+    anew = tuple(replace(draft.telling, draft=None) for draft in drafts)
+    because = (f"corrected by {signer.operator}",)
+    forced = {
+        draft.telling.audience: Requirement(draft.needs, draft.people, draft.refused, draft.by_operator, because)
+        for draft in drafts
+    }
+    return Ordered(step, (*tellings, *anew), unsaid, forced)
 
 
 def _wrong(told: Told, order: commands.Correct | commands.Retract, state: IncidentState) -> Iterator[Word]:
@@ -251,14 +259,14 @@ def _wrong(told: Told, order: commands.Correct | commands.Retract, state: Incide
             yield word
 
 
-def _anew(state: IncidentState, order: commands.Correct | commands.Retract, policy: Policy) -> Iterator[Telling]:
-    """What waits for an approval and would say the same wrong thing is put in other words, to be approved anew."""
+def _saying_it(state: IncidentState, order: commands.Correct | commands.Retract, policy: Policy) -> Iterator[Draft]:
+    """What waits for an approval and would say the same wrong thing: it is put in other words, to be approved anew."""
     words = [word for told in state.told.values() for word in told.words if word.seq == order.seq]
     for draft in state.drafts.values():
         wrong = words and _repeats(draft.occasion.known, words[0].known, _concerned(order))
         out = kept_out(draft.telling.audience, state, standing(state), policy)
         if wrong and draft.telling.corrects is None and not out:
-            yield replace(draft.telling, draft=None)
+            yield draft
 
 
 def _concerned(order: commands.Correct | commands.Retract) -> list[str]:

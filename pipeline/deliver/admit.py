@@ -26,6 +26,9 @@ NEVER = (
 """By these a message is not told at all; the first that applies is named. What holds for good stands before what may
 not have come to pass tomorrow, and each reason is one that the recipient could be told."""
 
+OLD_NEWS = (rules.superseded_by_the_end, rules.superseded_by_newer, rules.start_and_end_only)
+"""Of these: what is only too late to be told, or no longer of interest."""
+
 LATER = (rules.quiet_hours, rules.office_hours, rules.digest, rules.flood_cap)
 """By these it is told later: at the latest of the moments that they name, by the rule that names it."""
 
@@ -74,14 +77,16 @@ def admit(subscriber: Subscriber | None, batch: DeliveryBatch, work: Work | None
     if subscriber is None:
         return Suppress("unknown_subscriber")
     case = Case(subscriber, batch, past, at)
-    for rule in NEVER:
+    uncertain = work is not None and work.uncertain
+    # what may have been told already is found out first, and put on record as it is
+    for rule in (rule for rule in NEVER if not (uncertain and rule in OLD_NEWS)):
         if (reason := rule(case)) is not None:
             return Suppress(reason)
     if work is None or work.deferred < PUT_OFF_AT_MOST:
         moments = [(until, rule.__name__) for rule in LATER if (until := rule(case)) is not None and until > at]
         if moments:
             return Defer(*max(moments))
-    return Send(batch.attempt, reconcile=work is not None and work.uncertain)
+    return Send(batch.attempt, reconcile=uncertain)
 
 
 def _already(work: Work | None, attempt: int) -> Skip | None:

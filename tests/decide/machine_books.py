@@ -190,10 +190,12 @@ class Books:
             self.ending = None
 
     def excused(self, audience: str, made_at: datetime, policy: str, entry: Entry) -> bool:
-        """Whether a promise could not be kept: the clock called late, somebody held them, the policy changed."""
+        """Whether a promise could not be kept: a late clock, somebody's hold or rejection, another policy."""
         late = self.late is not None and self.late >= made_at
         held = self.ever_held.get(audience)
-        return late or policy != entry.policy.hash or (held is not None and held >= made_at)
+        return (
+            late or audience in self.rejected or policy != entry.policy.hash or (held is not None and held >= made_at)
+        )
 
 
 def worded(entry: Entry) -> list[tuple[str, Rendering, bool]]:
@@ -246,7 +248,8 @@ def nobody_is_told_and_not_told(books: Books, entry: Entry) -> None:
     assert not later & (told.keys() | held.keys()), entry
     for name in told.keys() & held.keys():
         pair = told[name].kind, held[name].kind
-        assert pair == (NoticeKind.UNCHANGED, NoticeKind.UPDATED) or held[name].corrects is not None, entry
+        corrected = told[name].corrects is not None or held[name].corrects is not None
+        assert corrected or pair == (NoticeKind.UNCHANGED, NoticeKind.UPDATED), entry
 
 
 def every_notice_has_its_own_name(books: Books, entry: Entry) -> None:
@@ -328,7 +331,8 @@ def what_needs_leave_has_it(books: Books, entry: Entry) -> None:
         group = entry.policy.audiences.get(told.audience)
         consent = group.consent if group else None
         assert consent is None or not consent.needed_for(told.kind, entry.after.worst), entry
-        assert not any(told.audience in found.audiences for found in findings), entry
+        other = any(held.audience == told.audience for held in entry.all(NoticeHeld))
+        assert other or not any(told.audience in found.audiences for found in findings), entry
         count = census.get(told.audience)
         why = entry.policy.audience.two_people_for(
             known.severity, count.total if count else 0, entry.after.usual.get(told.audience), told.audience

@@ -118,6 +118,12 @@ def test_nothing_is_said_of_an_incident_to_whom_its_end_is_told() -> None:
         assert verdict(past=past) == Suppress("superseded_by_the_end")
 
 
+def test_of_what_may_have_been_told_it_is_found_out_first_however_old_it_is() -> None:
+    uncertain = waiting(result=Result.UNKNOWN, uncertain=True)
+    for past in (Past(ended=True, begun=True), Past(newer=True, newer_end=True, begun=True)):
+        assert verdict(of=batch(attempt=2), work=uncertain, past=past) == Send(2, reconcile=True)
+
+
 @pytest.mark.parametrize("kind", [NoticeKind.CORRECTION, NoticeKind.RETRACTION, NoticeKind.REVIEW])
 def test_what_stays_true_is_not_superseded(kind: NoticeKind) -> None:
     past = Past(ended=True, newer=True, newer_end=True, begun=True)
