@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos mutants kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ test-slow: $(STAMP) ## the longer tests
 test-chaos: $(STAMP) ## kill -9 and friends, on the embedded broker
 	$(BIN)/pytest -m chaos --timeout 900
 
+mutants: $(STAMP) ## breaks what decides on purpose, line by line: a test must notice (an hour or two)
+	PYTHONPATH=. $(BIN)/mutmut run
+	PYTHONPATH=. $(BIN)/mutmut results
+
 kafka: $(STAMP) ## Apache Kafka in KRaft mode on this machine, without Docker (Java 17 and Maven)
 	$(BIN)/tocsin kafka
 
@@ -59,4 +63,4 @@ lock: $(STAMP) ## resolves the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements-dev.lock --upgrade
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build mutants .mypy_cache .ruff_cache .pytest_cache

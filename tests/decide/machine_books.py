@@ -162,7 +162,8 @@ class Books:
             self.ever_held[change.audience] = datetime.max.replace(tzinfo=at.tzinfo) if change.held else at
         for told in whole(entry):
             self.told.setdefault(told.audience, []).append((seq, told.kind, at))
-            self.rejected.discard(told.audience)
+            if told.kind in BEGINS | ENDS:
+                self.rejected.discard(told.audience)
             if told.kind is not NoticeKind.UNCHANGED:
                 self.heard[told.audience] = self.drafts[told.draft].marks if told.draft else len(self.marks.made)
             if told.kind in ENDS:

@@ -117,6 +117,13 @@ class Machine(RuleBasedStateMachine):
         order = commands.Approve(draft=id, content=("0" * 64) if content else right)
         self.world.say(line, order, who or self._right(needs, author), bad=wrong)
 
+    @precondition(lambda self: any(line.state.withheld for line in self.world.lines.values()))
+    @rule(number=st.integers(0, 20), who=st.sampled_from(PEOPLE))
+    def somebody_approves_a_field(self, number: int, who: Person) -> None:
+        fields = [(line, field) for line in self.world.lines.values() for field in line.state.withheld.values()]
+        line, field = fields[number % len(fields)]
+        self.world.say(line, commands.Approve(draft=field.draft, content=field.content), who)
+
     @precondition(lambda self: self._drafts())
     @rule(number=st.integers(0, 20))
     def two_who_may_approve_one_after_the_other(self, number: int) -> None:
