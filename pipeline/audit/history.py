@@ -44,7 +44,7 @@ class Fate:
 
     def attempted(self, record: DeliveryAttempted) -> "Fate":
         """It was tried."""
-        return replace(self, attempts=self.attempts + 1)
+        return replace(self, attempts=max(self.attempts, record.attempt))
 
     def ended(self, record: DeliveriesEnded, outcome: Outcome) -> "Fate":
         """How it ended; what is final is never left again."""

@@ -188,8 +188,9 @@ class Outage(RuleBasedStateMachine):
                 )
             )
         match verdict:
-            case Send():
-                self._nothing_old_is_told(batch, recipient)
+            case Send(reconcile=reconcile):
+                if not reconcile:  # of what may have been told already it is found out first
+                    self._nothing_old_is_told(batch, recipient)
                 attempt = f"a{batch.seq}{batch.attempt}{recipient}"
                 self.ledger.apply(
                     DeliveryAttempted(
