@@ -33,6 +33,8 @@ class Neighbourhood:
     """Every incident in a few words. Mutable, since it is large; only `apply`, `count` and `forget` change it."""
 
     _incidents: dict[str, Earlier] = field(default_factory=dict)
+    _private: set[str] = field(default_factory=set)
+    """Those of them that were ever said to be private: no other incident names them."""
     _counted: dict[int, Census] = field(default_factory=dict)
     _recipients: dict[str, deque[int]] = field(default_factory=dict)
 
@@ -40,8 +42,12 @@ class Neighbourhood:
         """Takes in an entry of any incident."""
         if entry.input.type not in _COMMANDS:
             self._incidents[entry.incident] = _seen(self._incidents.pop(entry.incident, None), entry)
+            if entry.input.data.get("private_to") is not None:
+                self._private.add(entry.incident)
             if len(self._incidents) > MAX_INCIDENTS:
-                del self._incidents[next(iter(self._incidents))]
+                gone = next(iter(self._incidents))
+                del self._incidents[gone]
+                self._private.discard(gone)
         for decision in entry.decisions:
             if isinstance(decision, NoticeDecided) and decision.expected and decision.kind is NoticeKind.OPENED:
                 self._recipients.setdefault(decision.audience, deque(maxlen=REMEMBERED)).append(decision.expected)
@@ -65,6 +71,7 @@ class Neighbourhood:
             one
             for one in self._incidents.values()
             if one.incident != incident
+            and one.incident not in self._private
             and timedelta(0) <= at - one.opened_at <= WITHIN
             and named & {name.casefold() for name in one.components}
         ]

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
+from pipeline.decide.surroundings import Neighbourhood
 from schemas.command import Approve, Correct, Edit, Hold, Release, Retract
 from schemas.incident import (
     Consequences,
@@ -372,3 +373,13 @@ def test_an_end_that_has_held_lets_its_own_apology_not_out_by_the_approval_of_an
     words = "".join(r.model_dump_json() for decided in called for n in decided.notices for r in n.renderings)
     assert ("customers", "resolved") in notices_told(called)
     assert "A crime." not in words
+
+
+def test_a_private_incident_is_named_in_no_other_one():
+    around, secret, other = Neighbourhood(), Story("secret-1"), IncidentOpened(title="Cards fail", severity="major")
+    around.apply(secret.take(opened(title="A break-in", private_to=("executives",)), after=0).entry)
+    assert around.around(Story("other-1").state, ("Payments",), secret.now, secret.policy.hash) is None
+    around.apply(Story("plain-1").take(other.model_copy(update={"components": ("Payments",)}), after=0).entry)
+    found = around.around(Story("other-1").state, ("Payments",), secret.now, secret.policy.hash)
+    assert found is not None
+    assert [one.incident for one in found.earlier] == ["plain-1"]

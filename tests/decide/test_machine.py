@@ -214,7 +214,7 @@ class Machine(RuleBasedStateMachine):
 
 
 MANY = settings(
-    max_examples=30,
+    max_examples=70,
     stateful_step_count=25,
     deadline=None,
     report_multiple_bugs=False,
