@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos mutants kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos explore mutants kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ test-slow: $(STAMP) ## the longer tests
 
 test-chaos: $(STAMP) ## kill -9 and friends, on the embedded broker
 	$(BIN)/pytest -m chaos --timeout 900
+
+explore: $(STAMP) ## the property tests with examples never tried before, as often as you like
+	$(BIN)/pytest -m "hypothesis and not kafka and not chaos" --hypothesis-profile explore --timeout 900
 
 mutants: $(STAMP) ## breaks what decides on purpose, line by line: a test must notice (an hour or two)
 	PYTHONPATH=. $(BIN)/mutmut run

@@ -16,8 +16,10 @@ from pipeline.broker.process import BrokerProcess
 from pipeline.errors import TocsinError
 from pipeline.settings import Settings
 
-# On a busy machine an example's time says nothing; pytest-timeout bounds the test.
-hypothesis.settings.register_profile("tocsin", deadline=None)
+# On a busy machine an example's time says nothing; pytest-timeout bounds the test. The same code is tried with the same
+# examples, so that a red run is that change's fault; `make explore` goes looking for new ones.
+hypothesis.settings.register_profile("tocsin", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tocsin")
 MakeSettings = Callable[..., Settings]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from pipeline.decide.audience import worst_of
 from pipeline.decide.occasion import Telling
-from pipeline.decide.state import Draft, IncidentState
+from pipeline.decide.state import Draft, IncidentState, worse
 from pipeline.decide.step import Step
 from pipeline.policy import Policy
-from schemas.base import Level
+from schemas.base import Level, Severity
 from schemas.journal import GuardFound, NoticeKind
 from schemas.operator import Signature
 
@@ -58,12 +58,17 @@ def required(
                 refused = refused or one.action == "refuse"
                 reasons.append(f"guard: {one.rule} in {one.field or 'the message'}")
         usual = state.usual.get(telling.audience)
-        if why := policy.audience.two_people_for(step.known.severity, expected, usual, telling.audience):
+        if why := policy.audience.two_people_for(_severity(state, step), expected, usual, telling.audience):
             people = 2
             needs |= dict.fromkeys(policy.audience.two_people.by if policy.audience.two_people else ())
             reasons.append(why)
     by_operator = telling.audience in state.held and len(reasons) == 1
     return Requirement(tuple(needs), people, refused, by_operator, tuple(reasons)) if reasons else None
+
+
+def _severity(state: IncidentState, step: Step) -> Severity | None:
+    """How bad it is, at this step; other words of an older draft count as the worse of what they say and what is."""
+    return step.known.severity if step.keeps else worse(step.known.severity, state.known.severity)
 
 
 def missing(draft: Draft, approved: tuple[tuple[str, tuple[str, ...]], ...]) -> str:

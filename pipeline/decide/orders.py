@@ -165,6 +165,8 @@ def _edit(
         return _refused(state, signer.operator, "there is no such draft (any more)")
     if not (set(signer.roles) & set(draft.needs) or _commands(signer, policy)):
         return _refused(state, signer.operator, "holds none of the roles that decide on this draft")
+    if out := kept_out(draft.telling.audience, state, order_step(state, given.type, given.data), policy):
+        return _refused(state, signer.operator, out)
     for name, value in order.facts:
         if value is not None and (whose := approval_needed(name, policy.approvals)):
             return _refused(state, signer.operator, f"{name} needs the approval of {whose}: it is said by an event")

@@ -1,6 +1,6 @@
 """What an event, or the clock, asks for: enrich, audience, cadence, as one list."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,6 +34,7 @@ from schemas.journal import (
     AudiencePutOff,
     AudienceSilent,
     Decision,
+    DraftVoided,
     InputIgnored,
     JournaledInput,
     NoticeKind,
@@ -132,7 +133,10 @@ def _due_tellings(
             # a draft of it would take the place of the news that wait
             records.append(AudienceSilent(audience=act.audience, reason="an operator holds what goes out to them"))
             continue
-        telling = None if kept_out(act.audience, state, step, policy) else _telling(act, state, at, policy)
+        if out := kept_out(act.audience, state, step, policy):
+            records += _pointless(act, state, out)
+            continue
+        telling = _telling(act, state, at, policy)
         if telling is None or not _says_anything(act, state, step, policy):
             if state.waits(act.audience, act.kind) is not None and not act.zones:
                 records.append(AudienceSilent(audience=act.audience, reason="same text as before"))
@@ -144,6 +148,13 @@ def _due_tellings(
             whole[act.audience] = telling
     parts = [telling for name, telling in offices.items() if name not in whole]
     return [*whole.values(), *parts], records
+
+
+def _pointless(act: Tell, state: IncidentState, reason: str) -> Iterator[Decision]:
+    """What waits for people to whom the policy allows no word any more is not asked for again."""
+    draft = state.drafts.get(act.audience)
+    if act.safe and draft is not None:
+        yield DraftVoided(draft=draft.id, audience=act.audience, reason=reason)
 
 
 def _telling(act: Tell, state: IncidentState, at: datetime, policy: Policy) -> Telling | None:

@@ -49,13 +49,13 @@ def _in_its_place(state: IncidentState, event: IncidentEvent, kind: Kind, why: s
         case Kind.MAINTENANCE_SCHEDULED:
             return Turn(kind, Phase.OPEN if state.phase is Phase.OPEN else Phase.PLANNED)
         case Kind.MAINTENANCE_STARTED:
-            return _started(state)
+            return _started(state, event)
         case Kind.REVIEW:
             return Turn(kind, Phase.OVER if state.phase is Phase.NEW else state.phase)
         case Kind.RESOLVED | Kind.MAINTENANCE_COMPLETED:
             return _ended(state, kind, why)
         case Kind.OPENED | Kind.REOPENED:
-            return _opened(state, kind)
+            return _opened(state, event, kind)
         case _:
             return _went_on(state, event, kind)
 
@@ -67,9 +67,9 @@ def _taken_as(kind: Kind, event: IncidentEvent) -> tuple[Kind, str]:
     return kind, ""
 
 
-def _started(state: IncidentState) -> Turn:
+def _started(state: IncidentState, event: IncidentEvent) -> Turn:
     if state.phase is Phase.OPEN:
-        return Turn(Kind.UPDATED, Phase.OPEN, "it was under way already")
+        return _once_more(state, event, "it was under way already")
     return Turn(Kind.MAINTENANCE_STARTED, Phase.OPEN)
 
 
@@ -81,14 +81,21 @@ def _ended(state: IncidentState, kind: Kind, why: str) -> Turn:
     return Turn(kind, Phase.OVER, why)
 
 
-def _opened(state: IncidentState, kind: Kind) -> Turn:
+def _once_more(state: IncidentState, event: IncidentEvent, why: str) -> Turn:
+    """A beginning of what is open: news, and at once if it is worse than was said."""
+    if impact := _changed_impact(state, event):
+        return Turn(Kind.IMPACT_CHANGED, Phase.OPEN, f"{why}; {impact}")
+    return Turn(Kind.UPDATED, Phase.OPEN, why)
+
+
+def _opened(state: IncidentState, event: IncidentEvent, kind: Kind) -> Turn:
     match state.phase:
         case Phase.NEW | Phase.PLANNED:
             return Turn(Kind.OPENED, Phase.OPEN, "" if kind is Kind.OPENED else "the first word of it")
         case Phase.OVER:
             return Turn(Kind.REOPENED, Phase.OPEN, "" if kind is Kind.REOPENED else "opened again after its end")
         case Phase.OPEN:
-            return Turn(Kind.UPDATED, Phase.OPEN, "it was open already")
+            return _once_more(state, event, "it was open already")
 
 
 def _went_on(state: IncidentState, event: IncidentEvent, kind: Kind) -> Turn:

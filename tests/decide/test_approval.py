@@ -7,7 +7,15 @@ import pytest
 from schemas.base import Severity
 from schemas.census import AudienceCount
 from schemas.command import Approve, Edit, Hold, Reject, Release
-from schemas.incident import Consequences, Facts, ImpactChanged, IncidentResolved, IncidentUpdated, MaintenanceStarted
+from schemas.incident import (
+    Consequences,
+    Facts,
+    ImpactChanged,
+    IncidentResolved,
+    IncidentUpdated,
+    MaintenanceStarted,
+    Translation,
+)
 from schemas.journal import (
     CommandRefused,
     DraftApproved,
@@ -20,7 +28,7 @@ from schemas.journal import (
     Surroundings,
 )
 from tests.decide.saying import decisions, of, opened
-from tests.decide.stories import START, Operator, Story, a_policy, email_to, notices_told, told
+from tests.decide.stories import START, Operator, Story, a_policy, email_to, notice_to, notices_told, told
 
 CONSENT = (
     "  customers:\n    level: customer => "
@@ -355,6 +363,19 @@ def test_an_apology_is_withheld_until_the_lawyer_has_approved_it_and_then_told()
     out = story.take(order, after=1, by=LAWYER)
     assert decisions(out, FieldReleased)[0].by == "lara"
     assert "This was our mistake." in email_to("customers", out).text
+
+
+def test_what_was_approved_is_told_to_readers_of_every_language_as_it_was_approved():
+    story = Story(policy=a_policy(audiences="  ownership: legal =>   ownership: legal\n  root_cause: legal"))
+    story.around = Surroundings(census={"customers": AudienceCount(total=1, languages={"de": 1})})
+    translated = {"de": Translation(root_cause="Das war alles ganz anders.")}
+    first = story.take(opened(root_cause="A key expired.", translations=translated, consequences=NOW), after=0)
+    (field,) = [f for f in decisions(first, FieldWithheld) if f.field == "root_cause"]
+    out = story.take(Approve(draft=field.draft or "", content=field.content or ""), after=1, by=LAWYER)
+    made = notice_to("customers", out).renderings
+    german = next(r.content.text for r in made if r.language == "de" and r.content.channel == "email")
+    assert "A key expired." in german
+    assert all("ganz anders" not in r.model_dump_json() for d in story.decided for r in d.renderings)
 
 
 def test_another_apology_must_be_approved_anew():

@@ -53,6 +53,14 @@ def approved(held: NoticeHeld) -> Approve:
     return Approve(draft=held.draft, content=held.content)
 
 
+def forbidden_to_the_public() -> Story:
+    """What waits for approval, and a newer policy that lets the public not hear of it."""
+    story = Story(policy=policies()[3])
+    story.take(IncidentOpened(title="Cards fail", severity="major"), after=0)
+    story.policy = policies()[1]
+    return story
+
+
 def refusal(decided) -> str:
     return decisions(decided, CommandRefused)[0].reason
 
@@ -348,6 +356,39 @@ def test_an_edit_that_makes_it_worse_is_approved_as_the_worse_one_must_be():
     assert held.people == 1
     again = story.take(Edit(draft=held.draft, facts=Facts(severity="critical")), after=1, by=PRESS)
     assert of("customers", again, NoticeHeld).people == 2
+
+
+def test_an_edit_of_words_from_milder_times_is_approved_as_what_became_worse_must_be():
+    story = Story(policy=policies()[3])
+    first = of("customers", story.take(IncidentUpdated(title="Cards fail"), after=0), NoticeHeld)
+    story.take(approved(first), after=0, by=PRESS)
+    order = Correct(seq=2, facts=Facts(title="Some cards fail"), explanation="It was not all of them.")
+    held = of("customers", story.take(order, after=0, by=BOSS), NoticeHeld)
+    assert held.people == 1
+    story.take(opened(severity="critical", consequences=NOW), after=0)
+    again = story.take(Edit(draft=held.draft, facts=Facts(title="A few cards fail")), after=0, by=PRESS)
+    assert of("customers", again, NoticeHeld).people == 2
+
+
+def test_an_incident_opened_once_more_and_worse_is_told_at_once():
+    story = Story()
+    story.take(IncidentUpdated(title="Cards fail"), after=0)
+    assert told(story.take(opened(severity="critical"), after=0))["customers"].kind is NoticeKind.IMPACT_CHANGED
+    assert told(story.take(opened(severity="critical"), after=0)) == {}
+
+
+def test_nobody_edits_what_the_policy_no_longer_lets_be_told():
+    story = forbidden_to_the_public()
+    held = next(draft for draft in story.state.drafts.values() if draft.telling.audience == "public")
+    edited = story.take(Edit(draft=held.id, facts=Facts(title="Cards fail here")), after=1, by=PRESS)
+    assert refusal(edited) == "never told: only our own people use it"
+
+
+def test_what_waits_for_people_who_may_not_hear_of_it_any_more_is_given_up_on_record_at_its_deadline():
+    story = forbidden_to_the_public()
+    voided = [d for decided in story.passes(10) for d in decisions(decided, DraftVoided)]
+    assert [d.reason for d in voided if d.audience == "public"] == ["never told: only our own people use it"]
+    assert "public" not in story.state.drafts
 
 
 def test_an_apology_said_with_an_end_that_is_held_back_lets_no_older_one_out():

@@ -214,7 +214,7 @@ class Machine(RuleBasedStateMachine):
 
 
 MANY = settings(
-    max_examples=70,
+    max_examples=45,
     stateful_step_count=25,
     deadline=None,
     report_multiple_bugs=False,
@@ -223,11 +223,13 @@ MANY = settings(
 )
 
 
+@pytest.mark.hypothesis
 @pytest.mark.timeout(900)  # a failing example is made small, which takes its time
 def test_whatever_happens_what_must_hold_holds():
     run_state_machine_as_test(Machine, settings=MANY)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.slow
 def test_it_holds_in_many_more_and_longer_examples():
     run_state_machine_as_test(Machine, settings=settings(MANY, max_examples=250, stateful_step_count=50))

@@ -15,6 +15,8 @@ from schemas.journal import CommandRefused, JournalEntry
 from tests.commands.running import tocsin
 from tests.system import System, eventually, running
 
+pytestmark = pytest.mark.slow  # a broker and a room each
+
 OPEN = ("open", "--id", "INC-1", "--title", "Search is slow", "--severity", "major", "--summary", "Searches take 20 s.")
 
 

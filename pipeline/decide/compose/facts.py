@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.decide.guarding import mended
-from pipeline.decide.view import Known, plain, view
+from pipeline.decide.view import Known, approval_needed, plain, view
 from pipeline.policy import Policy
 from pipeline.policy.catalogue import Catalogue
 from schemas.base import Level
@@ -47,10 +47,15 @@ def _seen(known: Known, sight: Sight) -> Mapping[str, Any]:
 
 
 def translated(known: Known, language: str, policy: Policy) -> Known:
-    """`known` in `language` as far as somebody translated it; what nobody did stays as it was written."""
+    """`known` in `language` as far as somebody translated it; what nobody did stays as it was written.
+
+    So does a text that needed an approval: what was approved is the original, and nobody vouched for its translation.
+    """
     texts = (known.translations or {}).get(language) if language != policy.languages.original else None
     changes: dict[str, Any] = {"translations": None}
     for name, text in texts or ():
+        if approval_needed(name, policy.approvals) is not None:
+            continue
         if isinstance(text, Consequences):
             before = known.consequences or Consequences()
             changes[name] = before.model_copy(update={part: said for part, said in text if said is not None})
