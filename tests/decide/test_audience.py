@@ -1,19 +1,25 @@
 """Who may hear of what: rules that keep out, private incidents, the catalogue, other languages."""
 
-from schemas.base import Lane, Level, Severity
+from datetime import timedelta
+
+from pipeline.decide.audience import outranking
+from pipeline.decide.occasion import Telling
+from schemas.base import Channel, Lane, Level, Severity
 from schemas.census import AudienceCount, Group
+from schemas.command import Approve
 from schemas.incident import (
     Consequences,
     ImpactChanged,
     IncidentResolved,
     IncidentUpdated,
     MaintenanceScheduled,
+    MaintenanceStarted,
     Translation,
 )
 from schemas.journal import Earlier as EarlierIncident
-from schemas.journal import FactAdded, NoticeKind, Surroundings
-from tests.decide.saying import EVERYBODY, decisions, opened
-from tests.decide.stories import START, Story, a_policy, email_to, notice_to, silent, told
+from schemas.journal import FactAdded, NoticeHeld, NoticeKind, Surroundings
+from tests.decide.saying import EVERYBODY, decisions, of, opened
+from tests.decide.stories import START, Operator, Story, a_policy, email_to, notice_to, silent, told
 
 NEVER = (
     "private incidents are told to => never tell:\n"
@@ -27,6 +33,12 @@ CATALOGUE = """components: {} => components:
     when it fails: {en: Card payments are declined., de: Kartenzahlungen werden abgelehnt.}
     on duty: {name: Payments desk, reach: pay@example.com}
   Login: {}"""
+
+
+CONSENT = "  customers:\n    level: customer => " + (
+    "  customers:\n    level: customer\n    needs approval: {by: [communications], of: every notice}"
+)
+PRESS = Operator("paula", ("communications",))
 
 
 def test_who_must_never_hear_of_something_does_not_and_the_rule_is_named():
@@ -172,3 +184,40 @@ def test_technical_readers_are_told_of_earlier_incidents_on_the_same_component()
 def test_the_notice_says_who_belongs_to_the_audience():
     first = Story().take(opened())
     assert notice_to("responders", first).group.roles == ("responder",)
+
+
+def test_only_those_who_are_told_the_same_thing_take_somebody_out_of_a_lower_audience():
+    def telling(audience: str, level: Level, corrects: int | None) -> Telling:
+        return Telling(audience, level, NoticeKind.UPDATED, Lane.UPDATE, (Channel.EMAIL,), "", corrects=corrects)
+
+    draft, wrong = telling("technical", Level.TECHNICAL, None), telling("technical", Level.TECHNICAL, 1)
+    correction = telling("customers", Level.CUSTOMER, 1)
+    assert outranking((draft, correction), correction, a_policy()) == ()
+    assert [group.audience for group in outranking((wrong, correction), correction, a_policy())] == ["technical"]
+
+
+def test_whoever_was_not_told_that_a_maintenance_began_is_told_so_by_its_next_news():
+    story = Story(policy=a_policy(audiences=CONSENT))
+    plan = MaintenanceScheduled(
+        title="Upgrade", starts_at=START + timedelta(hours=1), ends_at=START + timedelta(hours=2)
+    )
+    held = of("customers", story.take(plan, after=0), NoticeHeld)
+    story.take(Approve(draft=held.draft, content=held.content), after=1, by=PRESS)
+    story.take(MaintenanceStarted(), after=60)
+    assert of("customers", story.take(IncidentUpdated(summary="Half done."), after=1), NoticeHeld).kind is (
+        NoticeKind.MAINTENANCE_STARTED
+    )
+
+
+def test_those_whom_a_private_incident_names_are_told_once_somebody_approved_it():
+    story = Story(policy=a_policy(audiences=CONSENT))
+    held = of("customers", story.take(opened(private_to=("customers",)), after=0), NoticeHeld)
+    assert "customers" in told(story.take(Approve(draft=held.draft, content=held.content), after=1, by=PRESS))
+
+
+def test_a_kind_that_no_channel_carries_is_named_in_words():
+    line = "      email: every notice\n      sms: [opened, impact changed, reopened, reminder] => "
+    story = Story(policy=a_policy(audiences=f"{line}      sms: [opened, reminder]"))
+    story.take(opened(), after=0)
+    changed = story.take(ImpactChanged(severity=Severity.CRITICAL), after=10)
+    assert silent(changed)["responders"] == "no channel of theirs carries a notice of kind 'impact changed'"

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipeline.decide.cadence.at_once import with_put_off
+from pipeline.decide.step import standing
 from schemas.base import Severity, State
 from schemas.census import AudienceCount
 from schemas.command import PublishNow
@@ -124,6 +126,18 @@ def test_news_of_a_moment_that_waited_are_told_beside_those_of_what_they_waited_
     grown = story.take(ImpactChanged(severity=Severity.CRITICAL, good_news="Invoices work again."), after=1)
     assert "Refunds work again." in email_to("customers", grown).text
     assert "Invoices work again." in email_to("customers", grown).text
+
+
+def test_news_of_a_moment_that_waited_stand_on_lines_of_their_own_and_stay_within_what_a_field_holds():
+    story = Story()
+    story.take(opened(), after=0)
+    story.take(MilestoneReached(milestone="A" * 4000), after=1)
+    story.take(MilestoneReached(milestone="B" * 4000), after=1)
+    story.take(MilestoneReached(milestone="C" * 4000), after=1)
+    waiting = story.state.put_off["customers"]
+    put = with_put_off(standing(story.state), waiting).known.milestone or ""
+    assert put.startswith("A" * 4000 + "\n" + "B" * 4000 + "\nC")
+    assert len(put) == 10_000
 
 
 def test_what_was_put_off_and_is_no_news_any_more_is_not_told():

@@ -55,7 +55,7 @@ def _due(telling: Telling, state: IncidentState, step: Step, policy: Policy) -> 
     told_at = group.told_at if group and group.told_at is not None else cadence.size(worst).told_at
     said = f": {step.turn.why}" if step.turn.why else ""
     if kind in ENDS or kind in told_at:
-        return f"{_rule(kind, step, large)}{said}" if telling.reason in {"", step.turn.why} else telling.reason
+        return f"{_rule(kind, step, large)}{said}" if telling.reason == step.turn.why else telling.reason
     if step.event is not None and step.event.good_news is not None and cadence.good_news:
         return f"good news is told at once{said}"
     promise = state.promises.get(telling.audience)
