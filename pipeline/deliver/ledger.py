@@ -1,7 +1,7 @@
 """The ledger: what was intended, tried and reached, as a fold of `delivery.records`.
 
 A recipient's work moves forward only (`pipeline.deliver.work`), so that a record seen twice, or late, changes nothing.
-Recipients of one record that stand alike share one `Work`: a million of them cost a million references.
+A million intents cost some twenty megabytes (`works`, `names`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending, shared
+from pipeline.deliver.names import Names
+from pipeline.deliver.roll import Roll
+from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending
+from pipeline.deliver.works import Works
 from schemas.base import Channel
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, NoticeSuperseded, Result
 from schemas.ids import intent_id, notice_id
@@ -30,13 +33,15 @@ class OpenAttempt:
 class Ledger:
     """The fold of one partition's delivery records. Mutable, since it is large; only `apply` changes it."""
 
-    def __init__(self) -> None:
-        self._work: dict[Told, dict[str, Work]] = {}
+    def __init__(self, roll: Roll | None = None) -> None:
+        self._roll = Roll() if roll is None else roll
+        self._work: dict[Told, Works] = {}
+        self._tolds: list[Told] = []
         self._notices: dict[tuple[str, Channel], list[Told]] = {}
         self._open: dict[str, DeliveryAttempted] = {}
-        self._names: dict[str, tuple[Told, str]] = {}
+        self._names = Names()
+        self._numbers: dict[Told, int] = {}
         self._since: dict[Told, datetime] = {}
-        self._waiting: dict[tuple[Told, str], Work] = {}
         self._tried: dict[Channel, dict[Told, datetime]] = {channel: {} for channel in Channel}
         self._corrected: set[tuple[str, int, str]] = set()
         self._ended_by: dict[tuple[str, str], int] = {}
@@ -91,11 +96,19 @@ class Ledger:
 
     def waiting(self, before: datetime) -> list[tuple[Told, str, Work]]:
         """The intents whose next turn was to come before this moment and did not."""
-        return [(told, r, work) for (told, r), work in self._waiting.items() if work.due and work.due < before]
+
+        def late(work: Work) -> bool:
+            return work.due is not None and not work.terminal and work.due < before
+
+        return [(told, r, work) for told, works in self._work.items() for r, work in works.standing(late)]
 
     def intent(self, intent: str) -> tuple[Told, str] | None:
         """The notice and recipient that an intent id stands for, if it was tried here."""
-        return self._names.get(intent)
+        for number, recipient in self._names.find(intent):
+            told, id_ = self._tolds[number], self._roll.id(recipient)
+            if intent_id(told.incident, told.seq, id_, told.channel) == intent:
+                return told, id_
+        return None
 
     def corrected(self, incident: str, seq: int, audience: str) -> bool:
         """Whether this audience's notice was corrected or taken back."""
@@ -133,27 +146,23 @@ class Ledger:
         """How many intents stand where, for the status."""
         found: dict[str, int] = {}
         for works in self._work.values():
-            for work in works.values():
+            for work, count in works.counted():
                 name = work.result.value if work.result else work.step.name.lower()
-                found[name] = found.get(name, 0) + 1
+                found[name] = found.get(name, 0) + count
         return found
 
     def _intended(self, record: DeliveriesIntended) -> None:
         told = _told(record)
         self._since.setdefault(told, record.at)
         fresh = Work(0, Step.INTENDED, about=About(record.audience, record.kind, record.closing, record.corrects))
-        works = self._works(told)
-        for recipient in record.recipients:
-            if recipient not in works:
-                self._set(told, works, recipient, fresh)
+        self._forward(told, record.recipients, lambda before: before or fresh)
 
     def _attempted(self, record: DeliveryAttempted) -> None:
         told = _told(record)
         self._open[record.attempt_id] = record
         tried = self._tried[record.channel]
         tried[told] = max(record.at, tried.pop(told, record.at))
-        advance = shared(lambda before: attempted(before, record.attempt, record.at))
-        self._forward(told, record.recipients, advance)
+        self._forward(told, record.recipients, lambda before: attempted(before, record.attempt, record.at))
 
     def _ended(self, record: DeliveriesEnded) -> None:
         if record.attempt_id is not None:
@@ -162,32 +171,23 @@ class Ledger:
         for outcome in record.outcomes:
             alike.setdefault((outcome.result, outcome.due), []).append(outcome.recipient)
         for (result, due), recipients in alike.items():
-            advance = shared(ending(record, result, due))
-            self._forward(_told(record), recipients, advance)
+            self._forward(_told(record), recipients, ending(record, result, due))
 
-    def _works(self, told: Told) -> dict[str, Work]:
+    def _works(self, told: Told) -> Works:
         if told not in self._work:
             notices = self._notices.setdefault((told.incident, told.channel), [])
             notices.append(told)
             notices.sort()
-        return self._work.setdefault(told, {})
+            self._numbers[told] = len(self._tolds)
+            self._tolds.append(told)
+            self._work[told] = Works(self._roll)
+        return self._work[told]
 
     def _forward(self, told: Told, recipients: Sequence[str], advance: Advance) -> None:
         works = self._works(told)
-        for recipient in recipients:
-            before = works.get(recipient)
-            after = advance(before)
-            if after is not before:
-                self._set(told, works, recipient, after)
-
-    def _set(self, told: Told, works: dict[str, Work], recipient: str, work: Work) -> None:
-        if recipient not in works:
-            self._names[intent_id(told.incident, told.seq, recipient, told.channel)] = (told, recipient)
-        works[recipient] = work
-        if work.due is not None and not work.terminal:
-            self._waiting[told, recipient] = work
-        else:
-            self._waiting.pop((told, recipient), None)
+        for number in works.forward(recipients, advance):
+            intent = intent_id(told.incident, told.seq, self._roll.id(number), told.channel)
+            self._names.add(intent, self._numbers[told], number)
 
 
 def _told(record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded) -> Told:

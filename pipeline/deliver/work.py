@@ -90,18 +90,6 @@ class Work:
 Advance = Callable[[Work | None], Work]
 
 
-def shared(advance: Advance) -> Advance:
-    """`advance`, which gives those who stand alike one and the same result."""
-    made: dict[int, tuple[Work | None, Work]] = {}
-
-    def once(before: Work | None) -> Work:
-        if id(before) not in made:
-            made[id(before)] = before, advance(before)  # held, so that its id stays its own
-        return made[id(before)][1]
-
-    return once
-
-
 def attempted(before: Work | None, attempt: int, at: datetime) -> Work:
     """After an attempt was begun in this turn."""
     before = before or Work(0, Step.INTENDED)
