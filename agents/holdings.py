@@ -15,12 +15,14 @@ from agents.app import die
 from pipeline import subscribers
 from pipeline.deliver.census import Tally
 from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.people import People
+from pipeline.deliver.roll import Roll
 from pipeline.deliver.work import Told, Work
 from schemas import codec, topics
-from schemas.base import Channel, Message
+from schemas.base import Message
 from schemas.codec import Record, Undecodable
 from schemas.delivery import DeliveryBatch, DeliveryWake
-from schemas.subscriber import SUBSCRIBER_EVENTS, Subscriber, SubscriberKey
+from schemas.subscriber import SUBSCRIBER_EVENTS, SubscriberKey
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -30,20 +32,22 @@ class Holding:
     """The state of one partition."""
 
     partition: int
-    subscribers: dict[str, Subscriber] = field(default_factory=dict)
-    keys: dict[str, SubscriberKey] = field(default_factory=dict)
-    by_address: dict[tuple[Channel, str], set[str]] = field(default_factory=dict)
-    ledger: Ledger = field(default_factory=Ledger)
+    subscribers: People = field(init=False)
+    ledger: Ledger = field(init=False)
     wakes: dict[str, DeliveryWake] = field(default_factory=dict)
     awaited: set[tuple[Told, str, int]] = field(default_factory=set)
     tally: Tally | None = None
     """How many belong to each audience, once somebody has begun to count (`agents.counting`)."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        roll = Roll()
+        self.subscribers, self.ledger = People(roll), Ledger(roll)
+
     def apply(self, record: Record) -> None:
         """Folds one record of any of the topics."""
         if record.topic == topics.SUBSCRIBER_KEYS.name and record.value is None:
-            self.keys.pop((record.key or b"").decode(errors="replace"), None)
+            self.subscribers.put_key((record.key or b"").decode(errors="replace"), None)
             return
         try:
             # an input is read here as its own agent reads it: what one takes and the other refuses is an opt-out lost
@@ -55,7 +59,7 @@ class Holding:
         if isinstance(data, SUBSCRIBER_EVENTS):
             self._subscriber(event.subject or "", data, record)
         elif isinstance(data, SubscriberKey):
-            self.keys[event.subject or ""] = data
+            self.subscribers.put_key(event.subject or "", data)
         elif isinstance(data, DeliveryWake):
             self.wait(data)
         else:
@@ -63,16 +67,12 @@ class Holding:
 
     def _subscriber(self, subscriber: str, data: Message, record: Record) -> None:
         before = self.subscribers.get(subscriber)
-        after = subscribers.fold(subscriber, before, data, record.timestamp)
+        after = subscribers.fold(subscriber, before.whole() if before else None, data, record.timestamp)
         if after is None:
             return
-        for channel, token in (before.address_tokens if before else {}).items():
-            self.by_address.get((channel, token), set()).discard(subscriber)
-        for channel, token in after.address_tokens.items():
-            self.by_address.setdefault((channel, token), set()).add(subscriber)
-        self.subscribers[subscriber] = after
+        now = self.subscribers.put(after)
         if self.tally is not None:
-            self.tally.change(before, after)
+            self.tally.change(before, now)
 
     def wait(self, wake: DeliveryWake) -> None:
         """Takes a piece of waiting work in."""

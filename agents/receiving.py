@@ -58,7 +58,7 @@ class Receiving:
         elif subscriber is not None:
             await self._emitter.write(
                 topics.SUBSCRIBERS,
-                subscriber,
+                subscriber.whole(),
                 id=derived("subscriber", subscriber.id, record.offset),
                 subject=subscriber.id,
                 partition=record.partition,
@@ -104,7 +104,7 @@ class Receiving:
         if heard.keyword == "HELP":
             return
         await self._holdings.opt_outs_reached(holding.partition)  # who has just come may say STOP at once
-        for subscriber in sorted(holding.by_address.get((heard.channel, heard.address_token), set())):
+        for subscriber in holding.subscribers.of_address(heard.channel, heard.address_token):
             stopped = heard.keyword == "STOP"
             await self._emitter.write(
                 topics.SUBSCRIBER_EVENTS_TOPIC,

@@ -264,11 +264,12 @@ class Post:
     def _recipient(self, work: InHand, subscriber_id: str) -> Recipient | Outcome:
         """How to reach a subscriber, or why that cannot be."""
         holding, batch = work.holding, work.batch
-        subscriber, key = holding.subscribers.get(subscriber_id), holding.keys.get(subscriber_id)
-        if subscriber is None or subscriber.contact is None or key is None:
+        subscriber, key = holding.subscribers.get(subscriber_id), holding.subscribers.key(subscriber_id)
+        sealed = subscriber.contact if subscriber is not None else None
+        if sealed is None or key is None:
             return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
         try:
-            contact = self._vault.unseal(subscriber_id, self._vault.unwrap(subscriber_id, key), subscriber.contact)
+            contact = self._vault.unseal(subscriber_id, self._vault.unwrap(subscriber_id, key), sealed)
         except Unreadable as error:
             log.error("the contact of %s cannot be read, their message is parked: %s", subscriber_id, error)
             return Outcome(recipient=subscriber_id, result=Result.PARKED, reason="contact_unreadable")

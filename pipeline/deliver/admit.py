@@ -8,10 +8,10 @@ from datetime import datetime
 
 from pipeline.deliver import rules
 from pipeline.deliver.past import Past
+from pipeline.deliver.people import Someone
 from pipeline.deliver.rules import Case
 from pipeline.deliver.work import Work
 from schemas.delivery import DeliveryBatch
-from schemas.subscriber import Subscriber
 
 NEVER = (
     rules.opted_out,
@@ -70,7 +70,7 @@ class Skip:
 Verdict = Send | Defer | Suppress | Skip
 
 
-def admit(subscriber: Subscriber | None, batch: DeliveryBatch, work: Work | None, past: Past, at: datetime) -> Verdict:
+def admit(subscriber: Someone | None, batch: DeliveryBatch, work: Work | None, past: Past, at: datetime) -> Verdict:
     """Decides on one recipient of `batch`, read from the folds at this very moment; `at` by the incident's clock."""
     if (skip := _already(work, batch.attempt)) is not None:
         return skip

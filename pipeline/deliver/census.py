@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from pipeline.deliver.fanout import RANK
 from pipeline.deliver.groups import membership
+from pipeline.deliver.people import Someone
 from pipeline.policy.audiences import Audiences
 from schemas.base import Channel, Level
 from schemas.census import AudienceCount, Census
-from schemas.subscriber import Subscriber
 
 K = TypeVar("K")
 
@@ -39,14 +39,14 @@ class Tally:
             for name, audience in audiences.audiences.items()
         ]
 
-    def change(self, before: Subscriber | None, after: Subscriber | None) -> None:
+    def change(self, before: Someone | None, after: Someone | None) -> None:
         """Someone is `after` what they were `before`; None: nobody."""
         if before is not None:
             self._count(before, -1)
         if after is not None:
             self._count(after, 1)
 
-    def take(self, subscribers: Iterable[Subscriber]) -> None:
+    def take(self, subscribers: Iterable[Someone]) -> None:
         """Counts these as well."""
         for subscriber in subscribers:
             self._count(subscriber, 1)
@@ -55,7 +55,7 @@ class Tally:
         """The numbers as they stand; what is zero is left out."""
         return Census(policy=self.policy, audiences={name: _told(count) for name, _, _, count in self._audiences})
 
-    def _count(self, subscriber: Subscriber, by: int) -> None:
+    def _count(self, subscriber: Someone, by: int) -> None:
         choices = subscriber.choices
         channels = [channel for channel in choices.channels if channel not in subscriber.opted_out]
         if not channels or subscriber.erased:

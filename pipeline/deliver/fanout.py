@@ -8,6 +8,7 @@ text (`past.got`).
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline.deliver.groups import folded, membership
+from pipeline.deliver.people import Someone
 from schemas.base import Channel, Level
 from schemas.delivery import MAX_BATCH, DeliveryBatch
 from schemas.ids import batch_id
@@ -41,11 +42,11 @@ class Reach:
                 self._renderings.setdefault(rendering.content.channel, []).append(rendering)
         self._chosen: dict[tuple[Channel, str, Level | None], Rendering] = {}
 
-    def why_not(self, subscriber: Subscriber, heard: Channels = NONE) -> str | None:
+    def why_not(self, subscriber: Someone, heard: Channels = NONE) -> str | None:
         """The rule by which this subscriber is not told; None if they are."""
         return self._not_concerned(subscriber, heard) or self._never_told(subscriber)
 
-    def channels(self, subscriber: Subscriber, heard: Channels = NONE) -> tuple[Channel, ...]:
+    def channels(self, subscriber: Someone, heard: Channels = NONE) -> tuple[Channel, ...]:
         """On which channels a message to them is intended: none if it is not for them."""
         if self._not_concerned(subscriber, heard) is not None:
             return ()
@@ -70,7 +71,7 @@ class Reach:
 
         return max(offered, key=fits)
 
-    def _not_concerned(self, subscriber: Subscriber, heard: Channels) -> str | None:
+    def _not_concerned(self, subscriber: Someone, heard: Channels) -> str | None:
         notice = self.notice
         if notice.corrects is not None:
             return None if heard else "did_not_get_what_is_corrected"
@@ -92,7 +93,7 @@ class Reach:
             return "no_channel_of_theirs"
         return None
 
-    def _never_told(self, subscriber: Subscriber) -> str | None:
+    def _never_told(self, subscriber: Someone) -> str | None:
         return "never_told" if any(group.has(subscriber) for group in self._never) else None
 
     @staticmethod
@@ -100,14 +101,14 @@ class Reach:
         """Whether both are named and have nothing in common; who named nothing is concerned by everything."""
         return bool(theirs and affected) and affected.isdisjoint(folded(theirs))
 
-    def _wanted(self, subscriber: Subscriber, heard: Channels) -> Iterable[Channel]:
+    def _wanted(self, subscriber: Someone, heard: Channels) -> Iterable[Channel]:
         if self.notice.corrects is not None:
             return heard
         if self.notice.closing and heard and self._not_concerned(subscriber, NONE) is not None:
             return heard
         return heard.union(subscriber.choices.channels) if heard else subscriber.choices.channels
 
-    def _instead(self, subscriber: Subscriber) -> tuple[Channel, ...]:
+    def _instead(self, subscriber: Someone) -> tuple[Channel, ...]:
         """For whoever must be reached and heard it on a channel that is not offered any more: one that they chose, else
         any, where `admit` or the missing address puts on record why they could not be told.
         """
@@ -115,24 +116,24 @@ class Reach:
         return tuple((chosen or list(self._renderings))[:1])
 
 
-def why_not(subscriber: Subscriber, notice: Notice, heard: Channels = NONE) -> str | None:
+def why_not(subscriber: Someone, notice: Notice, heard: Channels = NONE) -> str | None:
     """The rule by which `subscriber` is not told `notice`; None if they are. What fan-out itself goes by."""
     return Reach(notice).why_not(subscriber, heard)
 
 
-def channels_for(subscriber: Subscriber, notice: Notice, heard: Channels | None = None) -> tuple[Channel, ...]:
+def channels_for(subscriber: Someone, notice: Notice, heard: Channels | None = None) -> tuple[Channel, ...]:
     """On which channels a message of `notice` to this subscriber is intended."""
     return Reach(notice).channels(subscriber, heard or NONE)
 
 
 def batches(
-    notice: Notice, partition: int, subscribers: Mapping[str, Subscriber], heard: Mapping[str, Channels]
+    notice: Notice, partition: int, subscribers: Mapping[str, Someone], heard: Mapping[str, Channels]
 ) -> Iterator[DeliveryBatch]:
     """The batches of a notice in one partition, in the order of subscriber ids, each with the rendering it needs."""
     reach = Reach(notice)
     groups: dict[tuple[Channel, str, str], tuple[Rendering, list[str]]] = {}
     for id_ in sorted(heard if notice.corrects is not None else subscribers.keys() | heard.keys()):
-        subscriber = subscribers.get(id_) or _nobody(id_, notice)
+        subscriber: Someone = subscribers.get(id_) or _nobody(id_, notice)
         for channel in reach.channels(subscriber, heard.get(id_, NONE)):
             rendering = reach.rendering(subscriber.choices, channel)
             group = (channel, rendering.sha256, zone_of(rendering, subscriber.choices.time_zone))

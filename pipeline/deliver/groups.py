@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pipeline.deliver.people import Someone
 from schemas.census import Group
-from schemas.subscriber import Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Membership:
     regions: frozenset[str]
     components: frozenset[str]
 
-    def has(self, subscriber: Subscriber) -> bool:
+    def has(self, subscriber: Someone) -> bool:
         """Whether they chose the audience, or have one of each kind that the group names."""
         return self.audience in subscriber.choices.audiences or (self.selects and self._selected(subscriber))
 
-    def _selected(self, subscriber: Subscriber) -> bool:
+    def _selected(self, subscriber: Someone) -> bool:
         profile = subscriber.profile
         return (
             (not self.roles or not self.roles.isdisjoint(profile.roles))

@@ -1,7 +1,7 @@
 """The ledger: what was intended, tried and reached, as a fold of `delivery.records`.
 
 A recipient's work moves forward only (`pipeline.deliver.work`), so that a record seen twice, or late, changes nothing.
-A million intents cost some twenty megabytes (`works`, `names`).
+A million intents cost some twenty megabytes (`works`, `index`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from pipeline.deliver.names import Names
+from pipeline.deliver.index import Index
 from pipeline.deliver.roll import Roll
 from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending
 from pipeline.deliver.works import Works
@@ -39,7 +39,7 @@ class Ledger:
         self._tolds: list[Told] = []
         self._notices: dict[tuple[str, Channel], list[Told]] = {}
         self._open: dict[str, DeliveryAttempted] = {}
-        self._names = Names()
+        self._names = Index()
         self._numbers: dict[Told, int] = {}
         self._since: dict[Told, datetime] = {}
         self._tried: dict[Channel, dict[Told, datetime]] = {channel: {} for channel in Channel}
@@ -104,8 +104,8 @@ class Ledger:
 
     def intent(self, intent: str) -> tuple[Told, str] | None:
         """The notice and recipient that an intent id stands for, if it was tried here."""
-        for number, recipient in self._names.find(intent):
-            told, id_ = self._tolds[number], self._roll.id(recipient)
+        for place in self._names.find(_half(intent)):
+            told, id_ = self._tolds[place >> 32], self._roll.id(place & 0xFFFF_FFFF)
             if intent_id(told.incident, told.seq, id_, told.channel) == intent:
                 return told, id_
         return None
@@ -187,8 +187,16 @@ class Ledger:
         works = self._works(told)
         for number in works.forward(recipients, advance):
             intent = intent_id(told.incident, told.seq, self._roll.id(number), told.channel)
-            self._names.add(intent, self._numbers[told], number)
+            self._names.add(_half(intent), self._numbers[told] << 32 | number)
 
 
 def _told(record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded) -> Told:
     return Told(record.incident, record.seq, record.channel)
+
+
+def _half(intent: str) -> int:
+    """The first half of an intent's id; of what is none, something else."""
+    try:
+        return int(intent[:16], 16)
+    except ValueError:
+        return hash(intent) & 0xFFFF_FFFF_FFFF_FFFF

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pipeline.deliver.groups import membership
 from pipeline.deliver.past import Past
+from pipeline.deliver.people import Someone
 from pipeline.hours.documents import OfficeHours, QuietHours
 from pipeline.hours.local import at_local_time, zone_named
 from pipeline.hours.office import is_open, next_opening
@@ -22,7 +23,7 @@ from schemas.delivery import DeliveryBatch
 from schemas.journal import NoticeKind as Kind
 from schemas.notice import LocalHours
 from schemas.rendering import UTC
-from schemas.subscriber import Frequency, Subscriber
+from schemas.subscriber import Frequency
 
 STARTS_AND_ENDS = frozenset(
     {
@@ -45,7 +46,7 @@ STAYS_TRUE = frozenset({Kind.CORRECTION, Kind.RETRACTION, Kind.REVIEW})
 class Case(NamedTuple):
     """One message to one recipient, to be judged. `at` is by the incident's clock."""
 
-    subscriber: Subscriber
+    subscriber: Someone
     batch: DeliveryBatch
     past: Past
     at: datetime

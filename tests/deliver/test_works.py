@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.deliver import works as module
+from pipeline.deliver.index import Index
 from pipeline.deliver.ledger import Ledger
-from pipeline.deliver.names import Names
 from pipeline.deliver.roll import Roll
 from pipeline.deliver.work import Step, Work
 from pipeline.deliver.works import Works
@@ -83,11 +83,13 @@ def test_an_intent_is_found_by_its_id_and_no_other_is_taken_for_it():
     assert ledger.intent("no hexadecimal number") is None
 
 
-def test_two_intents_whose_ids_begin_alike_are_both_found():
-    names = Names()
-    names.add("a" * 32, 1, 7)
-    names.add("a" * 16 + "b" * 16, 2, 8)
-    assert list(names.find("a" * 32)) == [(1, 7), (2, 8)]
+def test_two_things_whose_keys_begin_alike_are_both_found():
+    index = Index()
+    index.add(2**63, 7)
+    index.add(2**63 + 4096, 9)
+    index.add(2**63, 8)
+    assert list(index.find(2**63)) == [7, 8]
+    assert list(index.find(1)) == []
 
 
 def test_an_order_of_ids_is_kept_while_more_come():

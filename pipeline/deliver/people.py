@@ -1,0 +1,200 @@
+"""People: the subscribers of a partition as its worker holds them, some 600 bytes each with their key.
+
+As models they cost 5,000. What many have in common, their choices and what is known of them, is kept once; what is
+theirs alone, the sealed contact and the keyed hashes of their addresses, as one string of bytes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from pipeline.deliver.index import Index
+from pipeline.deliver.roll import Roll
+from schemas.base import Channel
+from schemas.subscriber import Choices, OptOut, Profile, SealedContact, Subscriber, SubscriberKey, SubscriberKind
+
+T = TypeVar("T")
+CHANNELS = tuple(Channel)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+NOTHING: Mapping[Channel, OptOut] = MappingProxyType({})
+APART = "\n"
+"""Between the packed parts: base64 has no such character."""
+
+
+class Someone(Protocol):
+    """What the rules of delivering look at: a `Subscriber`, or a `Person` that stands for one."""
+
+    @property
+    def id(self) -> str:
+        """Their random id."""
+
+    @property
+    def kind(self) -> SubscriberKind:
+        """Person, list or account."""
+
+    @property
+    def choices(self) -> Choices:
+        """What they chose."""
+
+    @property
+    def profile(self) -> Profile:
+        """What is known of them."""
+
+    @property
+    def erased(self) -> bool:
+        """Whether they are to be forgotten."""
+
+    @property
+    def opted_out(self) -> Mapping[Channel, OptOut]:
+        """The channels that must not be used."""
+
+    @property
+    def contact(self) -> SealedContact | None:
+        """Their contact data, sealed; None once there is none."""
+
+
+class Person:
+    """A subscriber: what is shared with others who chose alike, and the rest packed."""
+
+    __slots__ = ("_alike", "_own", "id", "opted_out")
+
+    def __init__(self, id_: str, alike: Subscriber, opted_out: Mapping[Channel, OptOut], own: bytes) -> None:
+        self.id = id_
+        self.opted_out = opted_out
+        self._alike = alike
+        self._own = own
+
+    @property
+    def kind(self) -> SubscriberKind:
+        """Person, list or account."""
+        return self._alike.kind
+
+    @property
+    def choices(self) -> Choices:
+        """What they chose."""
+        return self._alike.choices
+
+    @property
+    def profile(self) -> Profile:
+        """What is known of them."""
+        return self._alike.profile
+
+    @property
+    def erased(self) -> bool:
+        """Whether they are to be forgotten."""
+        return self._alike.erased
+
+    @property
+    def contact(self) -> SealedContact | None:
+        """Their contact data, sealed; None once there is none."""
+        _, nonce, text, *_ = self._own.decode("ascii").split(APART)
+        return SealedContact.model_construct(algorithm="A256GCM", nonce=nonce, ciphertext=text) if text else None
+
+    @property
+    def address_tokens(self) -> dict[Channel, str]:
+        """The keyed hashes of their addresses."""
+        tokens = self._own.decode("ascii").split(APART)[3:]
+        return {channel: token for channel, token in zip(CHANNELS, tokens, strict=True) if token}
+
+    def whole(self) -> Subscriber:
+        """The subscriber as everybody else knows them."""
+        return self._alike.model_copy(
+            update={
+                "id": self.id,
+                "contact": self.contact,
+                "address_tokens": self.address_tokens,
+                "opted_out": dict(self.opted_out),
+                "at": EPOCH + int(self._own.split(b"\n", 1)[0]) * MICROSECOND,
+            }
+        )
+
+
+class People(Mapping[str, Person]):
+    """The subscribers of one partition, each under the number that the roll gave them."""
+
+    def __init__(self, roll: Roll) -> None:
+        self._roll = roll
+        self._people: list[Person | None] = []
+        self._keys: list[bytes | None] = []
+        self._length = 0
+        self._addresses = Index()
+        self._alike: dict[str, Subscriber] = {}
+
+    def put(self, subscriber: Subscriber) -> Person:
+        """Takes in how a subscriber stands now."""
+        number = self._roll.number(subscriber.id)
+        before = _at(self._people, number)
+        known = before.address_tokens if before else {}
+        for channel, token in subscriber.address_tokens.items():
+            if known.get(channel) != token:
+                self._addresses.add(_half(channel, token), number)
+        opted_out = MappingProxyType(subscriber.opted_out) if subscriber.opted_out else NOTHING
+        person = Person(self._roll.id(number), self._shared(subscriber), opted_out, _packed(subscriber))
+        _set(self._people, number, person)
+        self._length += before is None
+        return person
+
+    def put_key(self, id_: str, key: SubscriberKey | None) -> None:
+        """Takes in somebody's wrapped key; None: it was destroyed."""
+        number = self._roll.number(id_)
+        _set(self._keys, number, APART.join((key.nonce, key.wrapped)).encode("ascii") if key else None)
+
+    def key(self, id_: str) -> SubscriberKey | None:
+        """Somebody's wrapped key."""
+        number = self._roll.find(id_)
+        packed = _at(self._keys, number) if number is not None else None
+        if packed is None:
+            return None
+        nonce, wrapped = packed.decode("ascii").split(APART)
+        return SubscriberKey.model_construct(nonce=nonce, wrapped=wrapped)
+
+    def of_address(self, channel: Channel, token: str) -> list[str]:
+        """Whose address it is now, in order."""
+        found = {self._roll.id(number) for number in self._addresses.find(_half(channel, token))}
+        return sorted(id_ for id_ in found if self[id_].address_tokens.get(channel) == token)
+
+    def get(self, id_: str, default: Person | None = None) -> Person | None:  # type: ignore[override]
+        """Somebody; None if nobody is called that."""
+        number = self._roll.find(id_)
+        return (None if number is None else _at(self._people, number)) or default
+
+    def __getitem__(self, id_: str) -> Person:
+        if (person := self.get(id_)) is None:
+            raise KeyError(id_)
+        return person
+
+    def __contains__(self, id_: object) -> bool:
+        return isinstance(id_, str) and self.get(id_) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (person.id for person in list(self._people) if person is not None)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _shared(self, subscriber: Subscriber) -> Subscriber:
+        own: dict[str, Any] = {"id": "_", "contact": None, "address_tokens": {}, "opted_out": {}, "at": EPOCH}
+        alike = subscriber.model_copy(update=own)
+        return self._alike.setdefault(alike.model_dump_json(), alike)
+
+
+def _at(numbered: Sequence[T | None], number: int) -> T | None:
+    return numbered[number] if number < len(numbered) else None
+
+
+def _set(numbered: list[T | None], number: int, value: T | None) -> None:
+    numbered.extend([None] * (number + 1 - len(numbered)))
+    numbered[number] = value
+
+
+def _packed(subscriber: Subscriber) -> bytes:
+    at, sealed = (subscriber.at - EPOCH) // MICROSECOND, subscriber.contact
+    contact = (sealed.nonce, sealed.ciphertext) if sealed else ("", "")
+    tokens = (subscriber.address_tokens.get(channel, "") for channel in CHANNELS)
+    return APART.join((str(at), *contact, *tokens)).encode("ascii")
+
+
+def _half(channel: Channel, token: str) -> int:
+    return hash((channel.value, token)) & 0xFFFF_FFFF_FFFF_FFFF
