@@ -77,19 +77,22 @@ def _slow(documents: Mapping[str, Any]) -> None:
 
 
 @cache
+def published() -> tuple[PolicyPublished, ...]:
+    """All of them as documents; the one that a small team would use comes first."""
+    shipped = [
+        policy.load(REPOSITORY / "deploy" / "policies" / name) for name in ("small-saas", "enterprise", "regulated")
+    ]
+    return (shipped[0], _changed(shipped[0], "asking", _asking), _changed(shipped[0], "slow", _slow), *shipped[1:])
+
+
+@cache
 def policies() -> tuple[Policy, ...]:
-    """All of them; the one that a small team would use comes first."""
-    shipped = [_compiled(name) for name in ("small-saas", "enterprise", "regulated")]
-    return (shipped[0], _changed("asking", _asking), _changed("slow", _slow), *shipped[1:])
+    """All of them, compiled."""
+    return tuple(map(policy.compile, published()))
 
 
-def _compiled(name: str) -> Policy:
-    return policy.compile(policy.load(REPOSITORY / "deploy" / "policies" / name))
-
-
-def _changed(name: str, change: Any) -> Policy:
-    published = policy.load(REPOSITORY / "deploy" / "policies" / "small-saas")
-    documents = dict(published.documents)
+def _changed(shipped: PolicyPublished, name: str, change: Any) -> PolicyPublished:
+    documents = dict(shipped.documents)
     read = {
         path: _with_nothing(yaml.load(text, Loader=yaml.BaseLoader))
         for path, text in documents.items()
@@ -97,7 +100,7 @@ def _changed(name: str, change: Any) -> Policy:
     }
     change(read)
     documents |= {path: yaml.dump(value, allow_unicode=True, sort_keys=False) for path, value in read.items()}
-    return policy.compile(PolicyPublished(name=name, hash=hash_of(documents), documents=documents))
+    return PolicyPublished(name=name, hash=hash_of(documents), documents=documents)
 
 
 def _with_nothing(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Records journals anew: `python -m tests.decide.record`. Only after a change of words or rules that is meant.
 
 Plays the incidents that ship, with the clock calling in between, and one odd story of its own, and keeps the journals
-beside the policy they were decided under. `test_replay.py` decides them again and wants the same bytes.
+beside the policy they were decided under. `test_replay.py` decides them again and wants the same bytes. For breadth,
+stories of the machine are recorded beside them (`machine_stories.py`).
 """
 
 import json
@@ -22,6 +23,7 @@ from schemas.incident import (
     ReviewPublished,
 )
 from schemas.journal import JournalEntry
+from tests.decide import machine_stories
 from tests.decide.stories import START, Story, given
 from tests.paths import REPOSITORY
 
@@ -66,6 +68,7 @@ def main() -> None:
     for path in sorted((REPOSITORY / "deploy" / "incidents").glob("*.json")):
         _write(path.stem, read_file(path))
     _write("odd", odd())
+    machine_stories.write()
     published = policy.load(REPOSITORY / "deploy" / "policies" / "small-saas")
     text = json.dumps(published.model_dump(mode="json"), indent=1, ensure_ascii=False)
     (POLICIES / f"{published.hash}.json").write_text(text + "\n", encoding="utf-8")

@@ -7,9 +7,13 @@ import sys
 import pytest
 
 from pipeline import policy
+from pipeline.decide.incident import decide, evolve
+from pipeline.decide.state import IncidentState
 from pipeline.replay.journal import replay
 from schemas.journal import JournalEntry, NoticeDecided
 from schemas.policy import PolicyPublished
+from tests.decide import machine_stories
+from tests.decide.machine_stories import Line, fingerprint
 from tests.decide.record import JOURNALS, POLICIES
 
 PATHS = sorted(JOURNALS.glob("*.jsonl"))
@@ -35,6 +39,33 @@ def test_a_recorded_journal_decided_again_gives_the_same_bytes(path, policies):
     entries = entries_of(path)
     assert "".join(entry.model_dump_json() + "\n" for entry in entries) == path.read_text("utf-8")
     assert list(replay(entries, policies)) == []
+
+
+def machine_lines() -> dict[int, list[Line]]:
+    stories: dict[int, list[Line]] = {}
+    for line in machine_stories.read()[1]:
+        stories.setdefault(line.story, []).append(line)
+    return stories
+
+
+@pytest.fixture(scope="module")
+def machine_policies() -> dict[str, policy.Policy]:
+    return {published.hash: policy.compile(published) for published in machine_stories.read()[0]}
+
+
+@pytest.mark.parametrize("story", machine_lines().values(), ids=lambda story: str(story[0].story))
+def test_what_the_machine_played_is_decided_as_it_was(story, machine_policies):
+    states: dict[str, IncidentState] = {}
+    for line in story:
+        state = states.get(line.incident, IncidentState(line.incident))
+        decided = decide(state, line.input, machine_policies[line.policy])
+        entry = decided.entry
+        said = "\n".join(decision.model_dump_json(exclude_none=True) for decision in entry.decisions)
+        assert fingerprint(decided) == line.fingerprint, (
+            f"another decision than was recorded of {entry.incident}/{entry.seq} ({entry.input.type}); now:\n{said}\n"
+            "if that is meant: python -m tests.decide.record"
+        )
+        states[line.incident] = evolve(state, entry)
 
 
 def test_journals_of_several_incidents_may_be_mixed(policies):
