@@ -1,6 +1,8 @@
 """Fan-out: a notice's copy in one partition becomes batches for the subscribers of that partition."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
@@ -10,10 +12,48 @@ from pipeline.deliver import fanout
 from pipeline.deliver.fanout import Channels
 from pipeline.deliver.past import got, owed
 from schemas import topics
+from schemas.base import Lane, Message
 from schemas.codec import Record
-from schemas.delivery import NoticeSuperseded
+from schemas.delivery import DeliveryBatch, NoticeSuperseded, NoticeWalked
 from schemas.ids import derived
 from schemas.notice import Notice
+
+
+class Turns:
+    """Who walks next: between two stretches of an update, whatever is first goes its whole way."""
+
+    def __init__(self) -> None:
+        self._urgent = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @contextmanager
+    def of(self, lane: Lane) -> Iterator["Turn"]:
+        """A walk of a notice of this lane."""
+        if lane is not Lane.FIRST:
+            yield Turn(self._calm)
+            return
+        self._urgent += 1
+        self._calm.clear()
+        try:
+            yield Turn(None)
+        finally:
+            self._urgent -= 1
+            if not self._urgent:
+                self._calm.set()
+
+
+class Turn:
+    """One walk's place among others."""
+
+    def __init__(self, calm: asyncio.Event | None) -> None:
+        self._calm = calm
+
+    async def passes(self) -> None:
+        """Lets others go on; returns when this one may."""
+        await asyncio.sleep(0)
+        if self._calm is not None:
+            await self._calm.wait()
 
 
 class FanOut:
@@ -24,6 +64,7 @@ class FanOut:
         self._dead = dead
         self._holdings = holdings
         self._clock = clock
+        self._turns = Turns()
 
     async def handle(self, record: Record) -> bool:
         """Writes the notice's batches for this partition; False if it is not ours any more."""
@@ -35,18 +76,34 @@ class FanOut:
             return False
         await self._holdings.opt_outs_reached(record.partition)
         notice, parent = event.data, event.extensions.get("traceparent")
-        heard = await self._heard(notice, holding, parent)
-        for batch in fanout.batches(notice, record.partition, holding.subscribers, heard):
-            await self._emitter.write(
-                topics.deliveries(batch.channel, batch.lane),
-                batch,
-                id=batch.batch_id,
-                subject=batch.incident,
-                key=batch.notice_id,
-                partition=record.partition,
-                parent=parent,
-            )
+        with self._turns.of(notice.lane) as turn:
+            heard = await self._heard(notice, holding, parent)
+            after = holding.ledger.walked(notice.notice_id)
+            for stretch in fanout.walk(notice, record.partition, holding.subscribers, heard, after):
+                if self._holdings.turn(holding) is None:
+                    return False  # whoever owns it now goes on from where the record says
+                await asyncio.gather(*(self._write(batch, holding, parent) for batch in stretch.batches))
+                if stretch.settled:
+                    await self._progress(notice, holding, stretch.up_to, parent)
+                await turn.passes()
         return True
+
+    async def _write(self, batch: DeliveryBatch, holding: Holding, parent: str | None) -> None:
+        await self._emitter.write(
+            topics.deliveries(batch.channel, batch.lane),
+            batch,
+            id=batch.batch_id,
+            subject=batch.incident,
+            key=batch.notice_id,
+            partition=holding.partition,
+            parent=parent,
+        )
+
+    async def _progress(self, notice: Notice, holding: Holding, up_to: str, parent: str | None) -> None:
+        if len(holding.subscribers) <= fanout.STRETCH * fanout.SETTLED_EVERY:
+            return  # it is walked in less time than this record takes
+        record = NoticeWalked(notice_id=notice.notice_id, up_to=up_to, at=self._clock())
+        await self._record(record, derived("walked", notice.notice_id, up_to), notice.notice_id, holding, parent)
 
     async def _heard(self, notice: Notice, holding: Holding, parent: str | None) -> Mapping[str, Channels]:
         """Who is to get this notice because of what they heard before; what it makes old is put on record first.
@@ -71,12 +128,12 @@ class FanOut:
             by_seq=notice.seq,
             at=self._clock(),
         )
+        await self._record(
+            record, derived("superseded", notice.notice_id, holding.partition), notice.incident, holding, parent
+        )
+
+    async def _record(self, record: Message, id: str, subject: str, holding: Holding, parent: str | None) -> None:
         await self._emitter.write(
-            topics.DELIVERY_RECORDS_TOPIC,
-            record,
-            id=derived("superseded", notice.notice_id, holding.partition),
-            subject=notice.incident,
-            partition=holding.partition,
-            parent=parent,
+            topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition, parent=parent
         )
         holding.ledger.apply(record)

@@ -149,12 +149,25 @@ class NoticeSuperseded(Message):
     at: Instant
 
 
+class NoticeWalked(Message):
+    """How far a notice was fanned out in this partition: whoever is to be told up to this subscriber is in a batch.
+
+    Written now and then of large partitions only, so that whoever takes over need not begin anew.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.notice_walked.v1"
+    notice_id: Id
+    up_to: Id
+    at: Instant
+
+
 DELIVERY_RECORDS: tuple[type[Message], ...] = (
     DeliveriesIntended,
     DeliveryAttempted,
     DeliveriesEnded,
     ReceiptRecorded,
     NoticeSuperseded,
+    NoticeWalked,
 )
 
 

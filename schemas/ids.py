@@ -22,9 +22,9 @@ def intent_id(incident: str, seq: int, recipient: str, channel: str) -> str:
     return derived("intent", incident, seq, recipient, channel)
 
 
-def batch_id(notice: str, channel: str, partition: int, number: int, attempt: int = 1) -> str:
-    """The `number`th batch of a notice's fan-out in one partition."""
-    return derived("batch", notice, channel, partition, number, attempt)
+def batch_id(notice: str, channel: str, partition: int, rendering: str, zone: str, first_recipient: str) -> str:
+    """One batch of a notice's fan-out in one partition: of those who read the same bytes, from this one on."""
+    return derived("batch", notice, channel, partition, rendering, zone, first_recipient)
 
 
 def attempt_id(batch: str, attempt: int, first_recipient: str) -> str:

@@ -5,10 +5,12 @@ before: the end, if they were told that it began (`pipeline.deliver.past.owed`);
 text (`past.got`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.deliver.groups import folded, membership
-from pipeline.deliver.people import Someone
+from pipeline.deliver.people import People, Someone
 from schemas.base import Channel, Level
 from schemas.delivery import MAX_BATCH, DeliveryBatch
 from schemas.ids import batch_id
@@ -22,6 +24,11 @@ ON_RECORD = frozenset({"never_told"})
 """Reasons that are a rule about this person alone: such messages are intended all the same, so that `admit`, which asks
 once more, puts their suppression on record. Who is merely not concerned has no record of their own: a notice for one
 component must not write a line for each of a million who chose another; `why_not` gives the same answer at any time."""
+
+STRETCH = 1_000
+"""Subscribers looked at in one go: some five milliseconds."""
+SETTLED_EVERY = 20
+"""Stretches after which batches go out that are not full, so that whoever takes over need not begin anew."""
 
 RANK = {level: rank for rank, level in enumerate(Level)}
 
@@ -126,47 +133,91 @@ def channels_for(subscriber: Someone, notice: Notice, heard: Channels | None = N
     return Reach(notice).channels(subscriber, heard or NONE)
 
 
-def batches(
-    notice: Notice, partition: int, subscribers: Mapping[str, Someone], heard: Mapping[str, Channels]
-) -> Iterator[DeliveryBatch]:
-    """The batches of a notice in one partition, in the order of subscriber ids, each with the rendering it needs."""
-    reach = Reach(notice)
-    groups: dict[tuple[Channel, str, str], tuple[Rendering, list[str]]] = {}
-    for id_ in sorted(heard if notice.corrects is not None else subscribers.keys() | heard.keys()):
-        subscriber: Someone = subscribers.get(id_) or _nobody(id_, notice)
-        for channel in reach.channels(subscriber, heard.get(id_, NONE)):
-            rendering = reach.rendering(subscriber.choices, channel)
-            group = (channel, rendering.sha256, zone_of(rendering, subscriber.choices.time_zone))
-            groups.setdefault(group, (rendering, []))[1].append(id_)
-    for number, ((channel, _, zone), (rendering, ids)) in enumerate(sorted(groups.items(), key=lambda item: item[0])):
-        for part, recipients in enumerate(batched_ids(ids)):
-            yield DeliveryBatch(
-                batch_id=batch_id(notice.notice_id, channel, partition, number * 1_000_000 + part),
-                notice_id=notice.notice_id,
-                incident=notice.incident,
-                seq=notice.seq,
-                kind=notice.kind,
-                audience=notice.audience,
-                channel=channel,
-                lane=notice.lane,
-                closing=notice.closing,
-                urgent=notice.urgent,
-                severity=notice.severity,
-                corrects=notice.corrects,
-                at=notice.at,
-                rendering=rendering,
-                zone=zone,
-                manners=notice.manners,
-                never=notice.never,
-                clock=notice.clock,
-                recipients=recipients,
-            )
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the walk. `settled`: everybody up to and including `up_to` who is to be told is in a batch by now."""
+
+    up_to: str
+    batches: tuple[DeliveryBatch, ...]
+    settled: bool
 
 
-def batched_ids(ids: list[str]) -> Iterator[tuple[str, ...]]:
-    """At most 500 ids at a time."""
-    for start in range(0, len(ids), MAX_BATCH):
-        yield tuple(ids[start : start + MAX_BATCH])
+def walk(
+    notice: Notice, partition: int, subscribers: Mapping[str, Someone], heard: Mapping[str, Channels], after: str = ""
+) -> Iterator[Stretch]:
+    """The batches of a notice in one partition, in the order of subscriber ids, from behind `after` on.
+
+    In stretches of a few milliseconds, so that whoever walks a million can do something else in between. Who reads
+    the same bytes shares a batch; those that are not full wait for more, until all are settled.
+    """
+    reach, groups = Reach(notice), _Groups(notice, partition)
+    ids = sorted(heard) if notice.corrects is not None else _in_order(subscribers, heard)
+    ids = ids[bisect_right(ids, after) :] if after else ids
+    for number, start in enumerate(range(0, len(ids), STRETCH), 1):
+        made: list[DeliveryBatch] = []
+        part = ids[start : start + STRETCH]
+        for id_ in part:
+            subscriber: Someone = subscribers.get(id_) or _nobody(id_, notice)
+            for channel in reach.channels(subscriber, heard.get(id_, NONE)):
+                rendering = reach.rendering(subscriber.choices, channel)
+                zone = zone_of(rendering, subscriber.choices.time_zone)
+                if (full := groups.add(id_, channel, rendering, zone)) is not None:
+                    made.append(full)
+        settled = number % SETTLED_EVERY == 0 or start + STRETCH >= len(ids)
+        yield Stretch(part[-1], (*made, *(groups.rest() if settled else ())), settled)
+
+
+class _Groups:
+    """Those who read the same bytes, while their batch is not full."""
+
+    def __init__(self, notice: Notice, partition: int) -> None:
+        self._notice = notice
+        self._partition = partition
+        self._open: dict[tuple[Channel, str, str], tuple[Rendering, list[str]]] = {}
+
+    def add(self, id_: str, channel: Channel, rendering: Rendering, zone: str) -> DeliveryBatch | None:
+        """One more of them; the batch, if that makes it full."""
+        key = (channel, rendering.sha256, zone)
+        ids = self._open.setdefault(key, (rendering, []))[1]
+        ids.append(id_)
+        return self._batch(key, *self._open.pop(key)) if len(ids) == MAX_BATCH else None
+
+    def rest(self) -> tuple[DeliveryBatch, ...]:
+        """What is not full, as it is."""
+        made = tuple(self._batch(key, *group) for key, group in sorted(self._open.items(), key=lambda item: item[0]))
+        self._open.clear()
+        return made
+
+    def _batch(self, key: tuple[Channel, str, str], rendering: Rendering, ids: list[str]) -> DeliveryBatch:
+        notice, (channel, sha256, zone) = self._notice, key
+        return DeliveryBatch(
+            batch_id=batch_id(notice.notice_id, channel, self._partition, sha256, zone, ids[0]),
+            notice_id=notice.notice_id,
+            incident=notice.incident,
+            seq=notice.seq,
+            kind=notice.kind,
+            audience=notice.audience,
+            channel=channel,
+            lane=notice.lane,
+            closing=notice.closing,
+            urgent=notice.urgent,
+            severity=notice.severity,
+            corrects=notice.corrects,
+            at=notice.at,
+            rendering=rendering,
+            zone=zone,
+            manners=notice.manners,
+            never=notice.never,
+            clock=notice.clock,
+            recipients=tuple(ids),
+        )
+
+
+def _in_order(subscribers: Mapping[str, Someone], heard: Mapping[str, Channels]) -> Sequence[str]:
+    """Everybody's id, sorted. The people of a partition keep theirs in order."""
+    known = subscribers.in_order() if isinstance(subscribers, People) else sorted(subscribers)
+    gone = [id_ for id_ in heard if id_ not in subscribers]
+    return sorted((*known, *gone)) if gone else known
 
 
 def _nobody(id_: str, notice: Notice) -> Subscriber:

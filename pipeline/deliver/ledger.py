@@ -14,7 +14,14 @@ from pipeline.deliver.roll import Roll
 from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending
 from pipeline.deliver.works import Works
 from schemas.base import Channel
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, NoticeSuperseded, Result
+from schemas.delivery import (
+    DeliveriesEnded,
+    DeliveriesIntended,
+    DeliveryAttempted,
+    NoticeSuperseded,
+    NoticeWalked,
+    Result,
+)
 from schemas.ids import intent_id, notice_id
 
 NOBODY: Mapping[str, Work] = MappingProxyType({})
@@ -45,6 +52,7 @@ class Ledger:
         self._tried: dict[Channel, dict[Told, datetime]] = {channel: {} for channel in Channel}
         self._corrected: set[tuple[str, int, str]] = set()
         self._ended_by: dict[tuple[str, str], int] = {}
+        self._walked: dict[str, str] = {}
 
     def apply(self, record: object) -> None:
         """Folds one record; what is not about an intent's way is passed over."""
@@ -60,6 +68,8 @@ class Ledger:
                 self._ended_by[audience] = max(record.seq, self._ended_by.get(audience, record.seq))
             else:
                 self._corrected.add((record.incident, record.seq, record.audience))
+        elif isinstance(record, NoticeWalked):
+            self._walked[record.notice_id] = max(record.up_to, self._walked.get(record.notice_id, ""))
 
     def work(self, told: Told, recipient: str) -> Work | None:
         """Where this intent stands; None if it was never intended."""
@@ -117,6 +127,10 @@ class Ledger:
     def ended_after(self, incident: str, seq: int, audience: str) -> bool:
         """Whether a later end of the incident was told to this audience, or is about to be."""
         return seq <= self._ended_by.get((incident, audience), -1)
+
+    def walked(self, notice: str) -> str:
+        """Up to which subscriber this notice was fanned out here for certain; before all of them: nobody."""
+        return self._walked.get(notice, "")
 
     def tried_since(self, channel: Channel, since: datetime) -> Iterator[Told]:
         """The notices of whose attempts on this channel the last began after `since`, the latest first."""

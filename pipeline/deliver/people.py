@@ -155,6 +155,10 @@ class People(Mapping[str, Person]):
         found = {self._roll.id(number) for number in self._addresses.find(_half(channel, token))}
         return sorted(id_ for id_ in found if self[id_].address_tokens.get(channel) == token)
 
+    def in_order(self) -> list[str]:
+        """Every id that the roll knows, in order; not to be changed by the caller. Not all of them are people."""
+        return self._roll.in_order()
+
     def get(self, id_: str, default: Person | None = None) -> Person | None:  # type: ignore[override]
         """Somebody; None if nobody is called that."""
         number = self._roll.find(id_)

@@ -1,8 +1,10 @@
 """What the tests of delivering begin with: renderings, notices, subscribers, batches, records."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.deliver.fanout import walk
 from schemas.base import Channel, Lane, Level
 from schemas.census import Group
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, DeliveryBatch, Outcome, Result
@@ -71,6 +73,13 @@ def subscriber(id_: str = "s1", **change: Any) -> Subscriber:
             **{n: v for n, v in change.items() if n not in CHOICES | PROFILE},
         }
     )
+
+
+def batches(
+    told: Notice, partition: int, subscribers: Mapping[str, Subscriber], heard: Mapping[str, frozenset[Channel]]
+) -> Iterator[DeliveryBatch]:
+    """Every batch of a fan-out."""
+    return (made for stretch in walk(told, partition, subscribers, heard) for made in stretch.batches)
 
 
 def batch(*recipients: str, **change: Any) -> DeliveryBatch:

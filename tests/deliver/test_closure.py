@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from pipeline.deliver.admit import Defer, Send, Suppress, admit
-from pipeline.deliver.fanout import batches
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.past import ASIDE, Lookback, got, owed
 from pipeline.deliver.rules import STAYS_TRUE
@@ -32,7 +31,7 @@ from schemas.delivery import (
 from schemas.journal import NoticeKind as Kind
 from schemas.notice import LocalHours, Manners, Notice
 from schemas.subscriber import Frequency, OptOut, Subscriber
-from tests.deliver.given import AT, EMAIL, SMS, group, mail, notice, subscriber, text
+from tests.deliver.given import AT, EMAIL, SMS, batches, group, mail, notice, subscriber, text
 
 IDS = ("a", "b", "c")
 GROUPS = {

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.fanout import NONE, batches, channels_for, why_not
+from pipeline.deliver.fanout import NONE, SETTLED_EVERY, STRETCH, channels_for, walk, why_not
 from schemas.base import Level
 from schemas.delivery import MAX_BATCH
 from schemas.journal import NoticeKind
 from schemas.notice import Notice
-from tests.deliver.given import EMAIL, SMS, X, group, mail, notice, post, subscriber, text
+from tests.deliver.given import EMAIL, SMS, X, batches, group, mail, notice, post, subscriber, text
 
 BOTH = (mail(), text())
 
@@ -161,6 +161,32 @@ def test_a_second_fan_out_writes_the_same_batches() -> None:
     once = list(batches(notice(), 3, subscribers, {}))
     again = list(batches(notice(), 3, dict(reversed(subscribers.items())), {}))
     assert once == again
+
+
+def test_whoever_takes_over_goes_on_where_all_were_settled_and_writes_what_the_dead_one_would_have() -> None:
+    zones = ("UTC", "Europe/Berlin", "Asia/Tokyo")
+    zoned = notice(renderings=(mail(zones=zones), text()))
+    many = STRETCH * SETTLED_EVERY + 1500
+    subscribers = {
+        f"s{n:06}": subscriber(f"s{n:06}", time_zone=zones[n % 3] if n % 50 == 0 else "UTC") for n in range(many)
+    }
+    stretches = list(walk(zoned, 0, subscribers, {}))
+    assert [s.settled for s in stretches] == [
+        n in (SETTLED_EVERY, SETTLED_EVERY + 2) for n in range(1, len(stretches) + 1)
+    ]
+    whole = [made for stretch in stretches for made in stretch.batches]
+    assert sorted(r for b in whole for r in b.recipients) == sorted(subscribers)
+    first = next(stretch for stretch in stretches if stretch.settled)
+    rest = [made for stretch in walk(zoned, 0, subscribers, {}, first.up_to) for made in stretch.batches]
+    before = [made for stretch in stretches[:SETTLED_EVERY] for made in stretch.batches]
+    assert before + rest == whole
+
+
+def test_a_correction_goes_on_where_it_was_left_as_well() -> None:
+    correction = notice(kind=NoticeKind.CORRECTION, corrects=1, seq=3)
+    heard = {id_: frozenset({EMAIL}) for id_ in ("a", "b", "c")}
+    (left,) = walk(correction, 0, {id_: subscriber(id_) for id_ in heard}, heard, after="b")
+    assert [made.recipients for made in left.batches] == [("c",)]
 
 
 def test_who_was_told_and_is_not_known_any_more_is_put_on_record() -> None:
