@@ -16,6 +16,7 @@ from agents.fanning import FanOut
 from agents.follow import Follower
 from agents.heartbeat import Heartbeat
 from agents.holdings import FOLLOWED, Holding, Holdings
+from agents.keeping import Keeping
 from agents.lanes import Handle, serve
 from agents.receiving import Receiving
 from agents.sending import Post
@@ -33,6 +34,7 @@ ROOM = "deliver"
 WAKE_EVERY_S = 0.2
 COUNT_EVERY_S = 0.2
 SWEEP_EVERY_S = 60.0
+KEEP_EVERY_S = 10.0
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -87,7 +89,8 @@ class Deliver:
         try:
             self._emitter = Emitter(await connect.producer(self._settings), ROOM)
             dead = DeadLetters(self._emitter, self._vault, ROOM)
-            self._holdings = Holdings(self._follower, self._take_over)
+            keeping = Keeping(self._settings.data_dir / ROOM)
+            self._holdings = Holdings(self._follower, self._take_over, keeping)
             self._fan_out = FanOut(self._emitter, dead, self._holdings, clock.now)
             self._counting = Counting(self._emitter, self._holdings, clock.now)
             self._policies = Follower(self._settings, [topics.POLICIES], self._counting.published)
@@ -99,6 +102,7 @@ class Deliver:
             self._started.set()
             self._background.run(self._wake())
             self._background.run(self._count())
+            self._background.run(self._keep())
         except Exception as error:
             die(error)
 
@@ -152,6 +156,8 @@ class Deliver:
 
     async def _stopping(self, _app: faust.App, **_: Any) -> None:
         await self._let_go(within_s=25.0)
+        if self._started.is_set():
+            await self._holdings.keep()
 
     async def _let_go(self, within_s: float) -> None:
         """Begins no new window and lets those under way come to their record."""
@@ -170,6 +176,12 @@ class Deliver:
                 swept = now
                 for holding in self._holdings.all():
                     await self._post.waiting.give_up_lost(holding)
+
+    async def _keep(self) -> None:
+        """Writes to file now and then what is known of people."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            await self._holdings.keep()
 
     async def _count(self) -> None:
         """Tells how many there are in each audience, under the policy in force: not under each that ever was."""

@@ -2,19 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from agents.app import die
+from agents.holdings import NOWHERE
 from pipeline.broker import connect
+from pipeline.deliver.store import Place, proof_of
 from pipeline.settings import Settings
+from schemas import topics as all_topics
 from schemas.codec import Record
 from schemas.topics import Topic
 
 log = logging.getLogger("tocsin.follow")
 
 GAP_CHECK_S = 1.0
+PROOF_S = 10.0
+COMPACTED = frozenset(topic.name for topic in all_topics.ALL if topic.cleanup == "compact")
 
 
 class Follower:
@@ -62,8 +67,11 @@ class Follower:
             if client is not None:
                 await client.stop()
 
-    async def assign(self, partitions: Iterable[int]) -> None:
-        """Follows exactly `partitions` from now on; new ones from their beginning, kept ones from where they are."""
+    async def assign(self, partitions: Iterable[int], starts: Mapping[tuple[str, int], int] = NOWHERE) -> None:
+        """Follows exactly `partitions` from now on, kept ones from where they are.
+
+        New ones from where `starts` says, by topic and partition, else from their beginning.
+        """
         wanted = {TopicPartition(topic, partition) for topic in self._topics for partition in partitions}
         async with self._assigning:
             self._assigned.clear()
@@ -75,10 +83,33 @@ class Follower:
             consumer.assign(list(wanted))
             fresh = [tp for tp in wanted if tp not in self._next]
             beginnings = await self._ask().beginning_offsets(fresh) if fresh else {}
-            self._next |= beginnings
+            self._next |= {tp: max(at, starts.get((tp.topic, tp.partition), 0)) for tp, at in beginnings.items()}
             for tp in wanted:
                 consumer.seek(tp, self._next[tp])
             self._assigned.set()
+
+    async def holds(self, topic: str, partition: int, place: Place) -> bool:
+        """Whether the record before `place` is still the one that was folded there.
+
+        Of a compacted topic it may be gone for good reasons: then it is enough that the topic reaches so far.
+        """
+        tp = TopicPartition(topic, partition)
+        if (await self._ask().end_offsets([tp]))[tp] < place.next:
+            return False
+        if topic in COMPACTED:
+            return True
+        consumer = AIOKafkaConsumer(**connect.client_options(self._settings), enable_auto_commit=False)
+        await consumer.start()
+        try:
+            consumer.assign([tp])
+            consumer.seek(tp, place.next - 1)
+            async with asyncio.timeout(PROOF_S):
+                record = connect.to_record(await consumer.getone(tp))
+        except TimeoutError:
+            return False
+        finally:
+            await consumer.stop()
+        return proof_of(record) == place.proof
 
     async def caught_up(self, partition: int, *topics: Topic) -> None:
         """Returns when everything that stood in the partition (of `topics`, or of all) at the call has been applied."""

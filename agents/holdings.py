@@ -6,10 +6,11 @@ earlier worker left without an end has been put on record as unknown.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from agents.app import die
 from pipeline import subscribers
@@ -17,6 +18,7 @@ from pipeline.deliver.census import Tally
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.people import People
 from pipeline.deliver.roll import Roll
+from pipeline.deliver.store import Place
 from pipeline.deliver.work import Told, Work
 from schemas import codec, topics
 from schemas.base import Message
@@ -27,11 +29,18 @@ from schemas.subscriber import SUBSCRIBER_EVENTS, SubscriberKey
 log = logging.getLogger("tocsin.deliver")
 
 
-@dataclass
+@dataclass(eq=False)
 class Holding:
-    """The state of one partition."""
+    """The state of one partition.
+
+    `places`: how far the topics of people were folded when they were kept last (`agents.keeping`); `last`: the last
+    record of each that was folded since.
+    """
 
     partition: int
+    roll: Roll = field(default_factory=Roll)
+    places: dict[str, Place] = field(default_factory=dict)
+    last: dict[str, Record] = field(default_factory=dict)
     subscribers: People = field(init=False)
     ledger: Ledger = field(init=False)
     wakes: dict[str, DeliveryWake] = field(default_factory=dict)
@@ -41,11 +50,12 @@ class Holding:
     opened: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        roll = Roll()
-        self.subscribers, self.ledger = People(roll), Ledger(roll)
+        self.subscribers, self.ledger = People(self.roll), Ledger(self.roll)
 
     def apply(self, record: Record) -> None:
         """Folds one record of any of the topics."""
+        if record.topic in KEPT:
+            self.last[record.topic] = record
         if record.topic == topics.SUBSCRIBER_KEYS.name and record.value is None:
             self.subscribers.put_key((record.key or b"").decode(errors="replace"), None)
             return
@@ -71,6 +81,9 @@ class Holding:
         if after is None:
             return
         now = self.subscribers.put(after)
+        if after.erased:
+            # the tombstone of a key is gone after a while, for who starts from a file; that they were erased never is
+            self.subscribers.put_key(subscriber, None)
         if self.tally is not None:
             self.tally.change(before, now)
 
@@ -116,12 +129,37 @@ def _turns(batch: DeliveryBatch) -> Iterator[tuple[Told, str, int]]:
     return ((told, recipient, batch.attempt) for recipient in batch.recipients)
 
 
+KEPT = frozenset({topics.SUBSCRIBER_EVENTS_TOPIC.name, topics.SUBSCRIBER_KEYS.name})
+"""The topics of people: what is folded of them is kept in a file."""
 FOLLOWED = (
     topics.SUBSCRIBER_EVENTS_TOPIC,
     topics.SUBSCRIBER_KEYS,
     topics.DELIVERY_RECORDS_TOPIC,
     topics.DELIVERY_WAKES,
 )
+
+
+NOWHERE: Mapping[tuple[str, int], int] = MappingProxyType({})
+
+
+class Keeper(Protocol):
+    """What holdings ask of `agents.keeping.Keeping`."""
+
+    async def opened(self, partition: int) -> Holding:
+        """The holding of a partition, as far as it was kept."""
+        ...
+
+    async def keep(self, holding: Holding) -> None:
+        """Writes what changed."""
+        ...
+
+    async def forget(self, holding: Holding) -> Holding:
+        """An empty holding in place of one that is not of these topics."""
+        ...
+
+    async def let_go(self, holding: Holding) -> None:
+        """Writes what changed and gives the file back."""
+        ...
 
 
 class Following(Protocol):
@@ -135,8 +173,12 @@ class Following(Protocol):
         """Stops reading."""
         ...
 
-    async def assign(self, partitions: Iterable[int]) -> None:
-        """Follows exactly these."""
+    async def assign(self, partitions: Iterable[int], starts: Mapping[tuple[str, int], int] = NOWHERE) -> None:
+        """Follows exactly these; those that are new from where `starts` says, by topic and partition."""
+        ...
+
+    async def holds(self, topic: str, partition: int, place: Place) -> bool:
+        """Whether the record before that place is still the one that was folded there."""
         ...
 
     async def caught_up(self, partition: int, *topics: topics.Topic) -> None:
@@ -148,14 +190,19 @@ class Holdings:
     """All partitions of this worker."""
 
     def __init__(
-        self, follower: Callable[[Callable[[Record], None]], Following], take_over: Callable[[Holding], Awaitable[None]]
+        self,
+        follower: Callable[[Callable[[Record], None]], Following],
+        take_over: Callable[[Holding], Awaitable[None]],
+        keeper: Keeper,
     ) -> None:
         self._held: dict[int, Holding] = {}
         self._follower = follower(self._apply)
         self._take_over = take_over
-        self._opening: set[asyncio.Task[None]] = set()
+        self._keeper = keeper
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settled = asyncio.Event()
         self._turn = 0
+        self._said = 0
 
     async def start(self) -> None:
         """Connects."""
@@ -164,10 +211,17 @@ class Holdings:
     async def stop(self) -> None:
         """Lets go of everything."""
         self.disown(list(self._held))
+        await asyncio.gather(*self._tasks)
         await self._follower.stop()
+
+    async def keep(self) -> None:
+        """Writes to their files what changed of each partition's people."""
+        for holding in self.all():
+            await self._keeper.keep(holding)
 
     def suspend(self) -> None:
         """Nothing new is begun from now on, until the group says again what is ours; what is folded stays for then."""
+        self._said += 1
         self._settled.clear()
 
     def release(self) -> None:
@@ -179,22 +233,43 @@ class Holdings:
         for partition in partitions:
             if (holding := self._held.pop(partition, None)) is not None:
                 holding.opened.set()  # whoever waits for it looks again, and finds it gone
+                self._in_background(self._keeper.let_go(holding))
 
     async def own(self, partitions: set[int]) -> None:
         """Exactly these are ours; all are opened in the background.
 
         Those that were ours before too: another worker may have had them in between, if we were thought dead.
         """
+        self._said += 1
+        said, new = self._said, partitions - self._held.keys()
+        found = {partition: await self._kept(partition) for partition in sorted(new)}
+        if said != self._said:  # the group has said something else meanwhile
+            for holding in found.values():
+                await self._keeper.let_go(holding)
+            return
         self.disown(self._held.keys() - partitions)
-        for partition in partitions:
-            self._held.setdefault(partition, Holding(partition)).opened.clear()
+        self._held |= found
+        for holding in self._held.values():
+            holding.opened.clear()
         self._settled.set()
         ours = list(self._held.values())
-        await self._follower.assign(partitions)
+        starts = {(topic, p): place.next for p, one in found.items() for topic, place in one.places.items()}
+        await self._follower.assign(partitions, starts)
         for holding in ours:
-            task = asyncio.create_task(self._open(holding))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._in_background(self._open(holding))
+
+    async def _kept(self, partition: int) -> Holding:
+        """The partition's holding as it was kept, if the topics still are what they were then."""
+        holding = await self._keeper.opened(partition)
+        for topic, place in holding.places.items():
+            if not await self._follower.holds(topic, partition, place):
+                return await self._keeper.forget(holding)
+        return holding
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def opened(self) -> None:
         """Returns when every partition that is ours now is open, or no longer ours."""

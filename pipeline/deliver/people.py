@@ -7,7 +7,7 @@ theirs alone, the sealed contact and the keyed hashes of their addresses, as one
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pipeline.deliver.index import Index
 from pipeline.deliver.roll import Roll
@@ -111,6 +111,16 @@ class Person:
         )
 
 
+class Kept(NamedTuple):
+    """Somebody as a store keeps them: what is shared, what is theirs, their packed key. None: nothing known of it."""
+
+    id: str
+    alike: Subscriber | None
+    opted_out: Mapping[Channel, OptOut]
+    own: bytes | None
+    key: bytes | None
+
+
 class People(Mapping[str, Person]):
     """The subscribers of one partition, each under the number that the roll gave them."""
 
@@ -121,6 +131,7 @@ class People(Mapping[str, Person]):
         self._length = 0
         self._addresses = Index()
         self._alike: dict[str, Subscriber] = {}
+        self._changed: set[int] = set()
 
     def put(self, subscriber: Subscriber) -> Person:
         """Takes in how a subscriber stands now."""
@@ -134,12 +145,14 @@ class People(Mapping[str, Person]):
         person = Person(self._roll.id(number), self._shared(subscriber), opted_out, _packed(subscriber))
         _set(self._people, number, person)
         self._length += before is None
+        self._changed.add(number)
         return person
 
     def put_key(self, id_: str, key: SubscriberKey | None) -> None:
         """Takes in somebody's wrapped key; None: it was destroyed."""
         number = self._roll.number(id_)
         _set(self._keys, number, APART.join((key.nonce, key.wrapped)).encode("ascii") if key else None)
+        self._changed.add(number)
 
     def key(self, id_: str) -> SubscriberKey | None:
         """Somebody's wrapped key."""
@@ -149,6 +162,33 @@ class People(Mapping[str, Person]):
             return None
         nonce, wrapped = packed.decode("ascii").split(APART)
         return SubscriberKey.model_construct(nonce=nonce, wrapped=wrapped)
+
+    def take_changed(self) -> list[Kept]:
+        """Who changed since this was asked last. What is named stays as it is: another thread may read it."""
+        changed, self._changed = self._changed, set()
+        return [self._kept(number) for number in changed]
+
+    def changed_after_all(self, kept: Sequence[Kept]) -> None:
+        """These could not be kept: they count as changed still."""
+        self._changed.update(self._roll.numbers(one.id for one in kept))
+
+    def restore(self, kept: Kept) -> None:
+        """Takes in somebody as a store kept them."""
+        number = self._roll.number(kept.id)
+        if kept.alike is not None and kept.own is not None:
+            alike = self._alike.setdefault(kept.alike.model_dump_json(), kept.alike)
+            person = Person(self._roll.id(number), alike, MappingProxyType(dict(kept.opted_out)), kept.own)
+            for channel, token in person.address_tokens.items():
+                self._addresses.add(_half(channel, token), number)
+            _set(self._people, number, person)
+            self._length += 1
+        _set(self._keys, number, kept.key)
+
+    def _kept(self, number: int) -> Kept:
+        person, key = _at(self._people, number), _at(self._keys, number)
+        if person is None:
+            return Kept(self._roll.id(number), None, NOTHING, None, key)
+        return Kept(person.id, person._alike, person.opted_out, person._own, key)
 
     def of_address(self, channel: Channel, token: str) -> list[str]:
         """Whose address it is now, in order."""
@@ -179,7 +219,7 @@ class People(Mapping[str, Person]):
         return self._length
 
     def _shared(self, subscriber: Subscriber) -> Subscriber:
-        own: dict[str, Any] = {"id": "_", "contact": None, "address_tokens": {}, "opted_out": {}, "at": EPOCH}
+        own: dict[str, Any] = {"id": "shared", "contact": None, "address_tokens": {}, "opted_out": {}, "at": EPOCH}
         alike = subscriber.model_copy(update=own)
         return self._alike.setdefault(alike.model_dump_json(), alike)
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from agents.holdings import Holding, Holdings
+from agents.holdings import NOWHERE, Holding, Holdings
+from agents.keeping import Keeping
 from agents.receiving import Receiving
+from pipeline.deliver.store import Place
 from pipeline.registrations import registration
 from pipeline.subscribers import subscribe
 from schemas import codec, topics
@@ -31,8 +33,11 @@ class Slow:
 
     async def stop(self) -> None: ...
 
-    async def assign(self, partitions: Iterable[int]) -> None:
+    async def assign(self, partitions: Iterable[int], starts: Mapping[tuple[str, int], int] = NOWHERE) -> None:
         await asyncio.sleep(0)
+
+    async def holds(self, topic: str, partition: int, place: Place) -> bool:
+        return False
 
     async def caught_up(self, partition: int, *topics: topics.Topic) -> None:
         await self.done.wait()
@@ -58,7 +63,7 @@ def subscribed(world: World) -> tuple[Outgoing, Outgoing]:
 
 
 async def test_whoever_waits_for_a_partition_that_is_taken_away_is_not_left_waiting() -> None:
-    holdings = Holdings(Slow, nothing_to_take_over)
+    holdings = Holdings(Slow, nothing_to_take_over, Keeping(None))
     await holdings.own({0})
     waiting = asyncio.create_task(holdings.get(0))
     await asyncio.sleep(0)
@@ -74,7 +79,7 @@ async def test_a_group_that_forms_anew_while_partitions_are_being_assigned_does_
         slow.append(Slow(apply))
         return slow[0]
 
-    holdings = Holdings(follower, nothing_to_take_over)
+    holdings = Holdings(follower, nothing_to_take_over, Keeping(None))
     await asyncio.gather(holdings.own({0, 1}), holdings.own({1}), holdings.own({1, 2}))
     slow[0].done.set()
     await asyncio.wait_for(holdings.opened(), 5)
@@ -84,7 +89,7 @@ async def test_a_group_that_forms_anew_while_partitions_are_being_assigned_does_
 async def test_a_partition_that_came_back_is_open_only_when_its_fold_has_caught_up_again() -> None:
     follower = Slow(lambda _record: None)
     follower.done.set()
-    holdings = Holdings(lambda _apply: follower, nothing_to_take_over)
+    holdings = Holdings(lambda _apply: follower, nothing_to_take_over, Keeping(None))
     await holdings.own({0})
     before = await asyncio.wait_for(holdings.get(0), 5)
     assert before is not None

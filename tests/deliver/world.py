@@ -6,7 +6,7 @@ comes back from there), be sent out of its group, or see its folds creep on. One
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -16,11 +16,13 @@ from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.fanning import FanOut
 from agents.heartbeat import Heartbeat
-from agents.holdings import FOLLOWED, Holdings
+from agents.holdings import FOLLOWED, NOWHERE, Holdings
+from agents.keeping import Keeping
 from agents.sending import Post
 from pipeline.channels.base import Envelope, Recipient, Sent
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.retry import patience_for
+from pipeline.deliver.store import Place, proof_of
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Channel, Lane, Message
@@ -115,7 +117,7 @@ class Process:
         self.pen = _Pen(self)
         self.providers: dict[Channel, Any] = {channel: _Provider(self, channel) for channel in Channel}
         self.dead = DeadLetters(self.pen, world.vault, "deliver")
-        self.holdings = Holdings(self._follow, lambda holding: self.post.waiting.take_over(holding))
+        self.holdings = Holdings(self._follow, lambda holding: self.post.waiting.take_over(holding), Keeping(None))
         self.post = Post(
             self.pen, self.dead, self.holdings, cast(Heartbeat, _Beating()), world.vault,
             self.providers,
@@ -196,8 +198,13 @@ class _Follower:
 
     async def stop(self) -> None: ...
 
-    async def assign(self, partitions: Iterable[int]) -> None:
-        self._next = {topic.name: 0 for topic in FOLLOWED} if set(partitions) else {}
+    async def assign(self, partitions: Iterable[int], starts: Mapping[tuple[str, int], int] = NOWHERE) -> None:
+        names = [topic.name for topic in FOLLOWED] if set(partitions) else []
+        self._next = {name: starts.get((name, 0), 0) for name in names}
+
+    async def holds(self, topic: str, partition: int, place: Place) -> bool:
+        log = self._process.world.log[topic]
+        return len(log) >= place.next and proof_of(log[place.next - 1]) == place.proof
 
     async def caught_up(self, partition: int, *of: topics.Topic) -> None:
         names = [topic.name for topic in of or FOLLOWED]
