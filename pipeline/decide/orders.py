@@ -174,7 +174,7 @@ def _edit(
     requirement = Requirement(draft.needs, draft.people, False, False, (f"edited by {signer.operator}",))
     return Ordered(
         order_step(state, given.type, given.data),
-        (replace(draft.telling, draft=None),),
+        (draft.telling,),
         (DraftVoided(draft=draft.id, audience=draft.telling.audience, reason=reason),),
         {draft_key(draft.telling.audience, draft.telling.corrects): requirement},
     )
@@ -241,7 +241,7 @@ def _correct(
         return _refused(state, signer.operator, f"entry {order.seq} told nobody anything")
     unsaid = withheld(state, order.facts, signer.operator, at, policy) if isinstance(order, commands.Correct) else ()
     drafts = tuple(_saying_it(state, order, policy))
-    anew = tuple(replace(draft.telling, draft=None) for draft in drafts)
+    anew = tuple(draft.telling for draft in drafts)
     because = (f"corrected by {signer.operator}",)
     forced = {
         draft.telling.audience: Requirement(draft.needs, draft.people, draft.refused, draft.by_operator, because)

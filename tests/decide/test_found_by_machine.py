@@ -368,6 +368,7 @@ def test_an_edit_of_words_from_milder_times_is_approved_as_what_became_worse_mus
     story.take(opened(severity="critical", consequences=NOW), after=0)
     again = story.take(Edit(draft=held.draft, facts=Facts(title="A few cards fail")), after=0, by=PRESS)
     assert of("customers", again, NoticeHeld).people == 2
+    assert of("customers", again, NoticeHeld).reason.startswith("edited by paula")
 
 
 def test_an_incident_opened_once_more_and_worse_is_told_at_once():

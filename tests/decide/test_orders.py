@@ -1,11 +1,20 @@
 """Corrections and retractions: they reach exactly those who got the wrong text, and say what was wrong."""
 
-from schemas.base import Channel, Severity
-from schemas.command import Correct, PublishNow, Retract
-from schemas.incident import Consequences, Facts, IncidentResolved, IncidentUpdated
-from schemas.journal import CommandRefused, NoticeKind
-from tests.decide.saying import decisions, opened
-from tests.decide.stories import Operator, Story, email_to, notice_to, told
+from datetime import timedelta
+
+from schemas.base import Channel, Lane, Severity
+from schemas.command import Approve, Correct, Hold, PublishNow, Reject, Release, Retract
+from schemas.incident import (
+    Consequences,
+    Facts,
+    IncidentResolved,
+    IncidentUpdated,
+    MaintenanceScheduled,
+    MaintenanceStarted,
+)
+from schemas.journal import CommandRefused, DraftVoided, FieldWithheld, NoticeHeld, NoticeKind
+from tests.decide.saying import decisions, of, opened
+from tests.decide.stories import START, Operator, Story, a_policy, email_to, notice_to, told
 
 NOW = Consequences(now="Cards are declined.")
 MANAGER = Operator("maria", ("incident-manager",))
@@ -95,3 +104,105 @@ def test_those_told_at_a_level_are_corrected_at_that_level():
     out = wrong().take(correction(technical_detail="Shard 7."), after=1, by=MANAGER)
     assert "Shard 7." in email_to("technical", out).text
     assert "Shard 7." not in str(notice_to("customers", out).renderings)
+
+
+# --- fields that need an approval, and who said them
+
+
+def test_who_corrects_with_an_apology_does_not_approve_it_and_it_is_not_told_before():
+    both = Operator("maria", ("incident-manager", "legal"))
+    out = wrong().take(correction(ownership="A mistake.", summary="Cards fail in America."), after=1, by=both)
+    (field,) = decisions(out, FieldWithheld)
+    assert (field.field, field.author) == ("ownership", "maria")
+    assert "A mistake." not in email_to("customers", out).text
+
+
+def test_a_correction_may_not_promise_what_has_passed():
+    out = wrong().take(correction(next_update_at=START), after=1, by=MANAGER)
+    assert [field.field for field in decisions(out, FieldWithheld)] == ["next_update_at"]
+
+
+def test_an_end_that_is_told_by_order_still_withholds_what_nobody_approved():
+    lawyer, story = Operator("lara", ("legal",)), wrong()
+    story.take(IncidentResolved(ownership="A mistake.", next_update_at=START + timedelta(days=3)), after=10, by=lawyer)
+    story.take(IncidentUpdated(ownership="A crime."), after=1)
+    out = story.take(PublishNow(), after=1, by=MANAGER)
+    assert told(out)["customers"].kind is NoticeKind.RESOLVED
+    (field,) = decisions(out, FieldWithheld)
+    assert (field.field, field.author) == ("ownership", "lara")
+
+
+def test_only_those_who_may_see_it_are_told_once_a_field_is_approved():
+    line = "  ownership: legal"
+    story = Story(policy=a_policy(audiences=f"{line} => {line}\n  technical_detail: legal"))
+    (field,) = decisions(
+        story.take(opened(technical_detail="A pool was full.", consequences=NOW), after=0), FieldWithheld
+    )
+    order = Approve(draft=field.draft or "", content=field.content or "")
+    out = story.take(order, after=10, by=Operator("lara", ("legal",)))
+    assert told(out).keys() == {"responders", "technical"}
+
+
+def test_who_did_not_hear_that_a_maintenance_began_hears_it_with_the_field_that_is_approved():
+    line = "  customers:\n    level: customer"
+    consent = f"{line} => {line}\n    needs approval: {{by: [communications], of: every notice}}"
+    press, lawyer = Operator("paula", ("communications",)), Operator("lara", ("legal",))
+    story, hour = Story(policy=a_policy(audiences=consent)), timedelta(hours=1)
+    plan = MaintenanceScheduled(title="Upgrade", starts_at=START + hour, ends_at=START + 3 * hour)
+    held = of("customers", story.take(plan, after=0), NoticeHeld)
+    story.take(Approve(draft=held.draft, content=held.content), after=1, by=press)
+    (field,) = decisions(story.take(MaintenanceStarted(ownership="We chose badly."), after=60), FieldWithheld)
+    out = story.take(Approve(draft=field.draft or "", content=field.content or ""), after=1, by=lawyer)
+    assert of("customers", out, NoticeHeld).kind is NoticeKind.MAINTENANCE_STARTED
+
+
+def test_a_refusal_names_whose_order_it_was():
+    lawyer, story = Operator("lara", ("legal",)), wrong()
+    story.take(IncidentUpdated(ownership="A crime."), after=1)
+    (field,) = decisions(story.take(IncidentResolved(ownership="A mistake."), after=10), FieldWithheld)
+    refused = story.take(Approve(draft=field.draft or "", content=field.content or ""), after=1, by=lawyer)
+    (found,) = decisions(refused, CommandRefused)
+    assert (found.operator, found.reason.partition(":")[0]) == ("lara", "this text is not told yet")
+
+
+# --- drafts
+
+
+def two_must_agree() -> Story:
+    line = "  customers:\n    level: customer"
+    consent = f"{line} => {line}\n    needs approval: {{by: [communications, legal], of: every notice}}"
+    return Story(policy=a_policy(audiences=consent))
+
+
+def test_the_end_of_a_hold_lets_nothing_out_that_only_one_of_two_has_approved():
+    story, press = two_must_agree(), Operator("paula", ("communications",))
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    story.take(Approve(draft=held.draft, content=held.content), after=1, by=press)
+    story.take(Hold(audiences=("customers",)), after=1, by=MANAGER)
+    assert "customers" not in told(story.take(Release(audiences=("customers",)), after=1, by=MANAGER))
+
+
+def test_a_rejection_without_a_reason_names_its_author_only():
+    story = two_must_agree()
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    out = story.take(Reject(draft=held.draft), after=1, by=MANAGER)
+    assert [voided.reason for voided in decisions(out, DraftVoided)] == ["rejected by maria"]
+
+
+def test_a_correction_puts_no_words_in_front_of_those_who_may_not_hear_of_it_by_now():
+    story, told_to = two_must_agree(), "private incidents are told to"
+    story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0)
+    never = f"never tell: [{{audience: customers, because: they compete}}]\n{told_to}"
+    story.policy = a_policy(audiences=f"{told_to} => {never}")
+    out = story.take(correction(), after=1, by=MANAGER)
+    assert "customers" not in {held.audience for held in decisions(out, NoticeHeld)}
+    assert not told(out).get("customers")
+
+
+def test_a_correction_of_something_large_is_first_where_the_policy_says_so_of_large_ones_only():
+    lanes = "first: [opened, reopened, maintenance started, correction, retraction] => first: [opened]"
+    large = "first when large: [resolved] => first when large: [resolved, correction]"
+    for severity, lane in ((Severity.MAJOR, Lane.FIRST), (Severity.MINOR, Lane.UPDATE)):
+        story = Story(policy=a_policy(cadence=f"{lanes} && {large}"))
+        story.take(opened(severity, summary="Cards fail in Europe.", consequences=NOW), after=0)
+        assert told(story.take(correction(), after=1, by=MANAGER))["customers"].lane is lane

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline import policy
-from pipeline.decide.incident import decide, evolve
+from pipeline.decide.incident import decide, drafts_of, evolve, notices_of
 from pipeline.decide.state import IncidentState
 from pipeline.replay.journal import replay
 from schemas.journal import JournalEntry, NoticeDecided
@@ -65,7 +65,12 @@ def test_what_the_machine_played_is_decided_as_it_was(story, machine_policies):
             f"another decision than was recorded of {entry.incident}/{entry.seq} ({entry.input.type}); now:\n{said}\n"
             "if that is meant: python -m tests.decide.record"
         )
-        states[line.incident] = evolve(state, entry)
+        after = states[line.incident] = evolve(state, entry)
+        assert decided.after == after, (
+            f"what the decision knew is not what its journal says: {entry.incident}/{entry.seq}"
+        )
+        args = state, entry, machine_policies[line.policy]
+        assert (notices_of(*args), drafts_of(*args)) == (decided.notices, decided.drafts)
 
 
 def test_journals_of_several_incidents_may_be_mixed(policies):
