@@ -170,6 +170,11 @@ class Subscriber(Message):
     erased: bool = False
     at: Instant
 
+    @property
+    def reachable(self) -> bool:
+        """Whether there is contact data of theirs."""
+        return self.contact is not None
+
 
 class SubscriberKey(Message):
     """A subscriber's own key, wrapped under the deployment's secret. Its tombstone is the erasure."""

@@ -19,7 +19,7 @@ CHANNELS = tuple(Channel)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NOTHING: Mapping[Channel, OptOut] = MappingProxyType({})
-APART = "\n"
+APART, SPLIT = "\n", b"\n"
 """Between the packed parts: base64 has no such character."""
 
 
@@ -51,8 +51,8 @@ class Someone(Protocol):
         """The channels that must not be used."""
 
     @property
-    def contact(self) -> SealedContact | None:
-        """Their contact data, sealed; None once there is none."""
+    def reachable(self) -> bool:
+        """Whether there is contact data of theirs."""
 
 
 class Person:
@@ -85,6 +85,11 @@ class Person:
     def erased(self) -> bool:
         """Whether they are to be forgotten."""
         return self._alike.erased
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is contact data of theirs."""
+        return self._own.split(SPLIT, 3)[2] != b""
 
     @property
     def contact(self) -> SealedContact | None:

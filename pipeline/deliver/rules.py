@@ -70,7 +70,7 @@ def opted_out(case: Case) -> str | None:
 
 def unreachable(case: Case) -> str | None:
     """Nobody knows an address of theirs."""
-    return "no_contact" if case.subscriber.contact is None else None
+    return None if case.subscriber.reachable else "no_contact"
 
 
 def never_told(case: Case) -> str | None:
