@@ -37,8 +37,6 @@ from schemas.subscriber import Stopped
 
 log = logging.getLogger("tocsin.deliver")
 
-WINDOWS_AT_ONCE = {Channel.EMAIL: 4, Channel.SMS: 16, Channel.X: 1}
-
 
 class Post:
     """The sending side of the deliver room."""
@@ -66,7 +64,7 @@ class Post:
         self._unsubscribe_url = unsubscribe_url
         self._clock = clock
         self._random = random
-        self._slots = {channel: asyncio.Semaphore(n) for channel, n in WINDOWS_AT_ONCE.items()}
+        self._slots = {channel: asyncio.Semaphore(sender.windows_at_once) for channel, sender in senders.items()}
         self._records = Records(emitter, clock)
         self.waiting = Waiting(emitter, self._records, patience, clock, random)
         self._under_way = 0

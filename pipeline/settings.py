@@ -54,6 +54,16 @@ class Settings(BaseSettings):
     mail_return_path: str | None = Field(
         default=None, description="envelope sender for bounces; unset: mail_from's address"
     )
+    smtp_connections: int = Field(
+        default=8, ge=1, le=256, description="to the relay at once, at most; as many windows of 64 mails are under way"
+    )
+    smtp_per_s: float | None = Field(default=None, gt=0, description="mails a second at most; unset: no limit")
+    smtp_domain_per_s: float | None = Field(default=None, gt=0, description="the same to one recipient domain")
+    smtp_domain_at_once: int | None = Field(
+        default=None, ge=1, description="mails to one recipient domain under way at most; unset: no limit"
+    )
+    dkim_key: Path | None = Field(default=None, description="RSA private key, PEM; unset: the relay signs, or nobody")
+    dkim_selector: str | None = Field(default=None, description="the name that the public key has in the DNS")
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None

@@ -66,6 +66,9 @@ class Sender(Protocol):
 
     channel: Channel
     max_window: int
+    """Recipients in one call of `send`."""
+    windows_at_once: int
+    """Calls of `send` beside each other that are of use."""
 
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
         """Tells each recipient, and says what happened, one answer each, in their order."""
@@ -100,12 +103,20 @@ _NUMBER: Final = re.compile(r"\+?\(?\d(?:[\s()-]{0,2}\d){6,14}(?!\w)")
 
 def redacted(text: object, *personal: str | None) -> str | None:
     """`text` as one line of at most 500 characters without mail addresses, phone numbers and what `personal` names."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    line = str(text)
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line)
+    line = " ".join(line.split())
     for value in personal:
-        if value:
+        if value and _may_hold(line, value):
             line = re.sub(re.escape(value), "<redacted>", line, flags=re.IGNORECASE)
-    line = _NUMBER.sub("<number>", _ADDRESS.sub("<address>", line))
+    line = _NUMBER.sub("<number>", _ADDRESS.sub("<address>", line) if "@" in line else line)
     return line[:MAX_DETAIL] or None
+
+
+def _may_hold(line: str, value: str) -> bool:
+    """Whether the search is worth it: a pattern of each recipient's own would be compiled for each of them."""
+    return not (line.isascii() and value.isascii()) or value.lower() in line.lower()
 
 
 def with_detail(mapped: Mapped, *, code: str | None, detail: object, personal: Iterable[str | None] = ()) -> Sent:

@@ -3,18 +3,22 @@
 import asyncio
 import re
 import ssl
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
-from pipeline.channels.base import Envelope, Mapped, Recipient, Sent, all_alike, lookup, with_detail
-from pipeline.channels.mime import Identity, MailTemplate, Refused, identity, template, wire_address
-from pipeline.channels.smtp_line import CLOSING, LineOptions, SmtpLine, Stage
-from pipeline.errors import ConfigurationError
+from pipeline.channels.base import Envelope, Mapped, Recipient, Sent, all_alike, lookup, redacted, with_detail
+from pipeline.channels.dkim_signing import Sign, signer
+from pipeline.channels.mail_limits import NO_LIMITS, Gate, Held, Limit, Limits
+from pipeline.channels.mime import Identity, MailTemplate, Refused, identity, plain, template, transparent, wire_address
+from pipeline.channels.smtp_line import LineOptions, SmtpLine
+from pipeline.channels.smtp_pool import Pool
+from pipeline.channels.smtp_reply import Answer, Answered, Mail, Reply, Stage
+from pipeline.channels.smtp_url import line_options
 from pipeline.settings import Settings
 from schemas.base import Channel
 from schemas.delivery import MAX_WINDOW, Result
@@ -55,7 +59,9 @@ OUTCOMES: Final[Mapping[str, Mapped]] = {
     "4xx": (_LATER, "refused_for_now"),
     "5xx": (_NEVER, "mail_refused"),
     "reply": (_LATER, "reply_not_understood"),
-    # Broken lines. Only after the final dot can the mail have gone (RFC 1047).
+    # Broken lines. Only after the final dot can the mail have gone (RFC 1047); what is said then and is no reply leaves
+    # it as open as silence does.
+    "reply dot": (Result.UNKNOWN, "reply_not_understood_after_final_dot"),
     "timeout dot": (Result.UNKNOWN, "timeout_after_final_dot"),
     "lost dot": (Result.UNKNOWN, "connection_lost_after_final_dot"),
     "timeout body": (_LATER, "timeout_in_data"),
@@ -67,6 +73,11 @@ OUTCOMES: Final[Mapping[str, Mapped]] = {
     "tls": (_LATER, "tls_not_verified"),
     "session": (_LATER, "session_refused"),
     "address": (_NEVER, "address_refused"),
+    "smtputf8": (_NEVER, "smtputf8_not_offered"),
+    # Our own limits.
+    Limit.ALL: (_LATER, "rate_limited"),
+    Limit.DOMAIN: (_LATER, "domain_rate_limited"),
+    Limit.AT_ONCE: (_LATER, "domain_at_once_limited"),
 }
 """Reply code, enhanced code or break -> our result and reason."""
 
@@ -76,75 +87,60 @@ NOT_REACHED: Final = Sent(Result.RETRYABLE, "not_reached")
 _LINE_ERRORS: Final = (aiosmtplib.SMTPException, OSError, ValueError)
 _ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _QUEUE_ID: Final = re.compile(r"queued as ([\w.-]{1,64})")
-_SCHEMES: Final = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
-_LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 _KEPT_TEMPLATES: Final = 64
 
 
 @dataclass(frozen=True)
 class EmailSettings:
-    """The relay, who writes, and how long anything may take (seconds)."""
+    """The relay, who writes, how much at once, and how long anything may take (seconds)."""
 
     line: LineOptions
     identity: Identity
-    connections: int = 4
+    limits: Limits = NO_LIMITS
+    sign: Sign | None = None
+    connections: int = 8
+    idle_s: float = 30.0
     window_timeout_s: float = 120.0
+    limit_patience_s: float = 5.0
+    """How long a window waits for our own limits before it sends the rest back: it keeps its turn from others."""
 
 
 def email_settings(settings: Settings, *, tls_context: ssl.SSLContext | None = None) -> EmailSettings | None:
     """None without TOCSIN_SMTP_URL. Raises ConfigurationError naming what to set."""
     if settings.smtp_url is None:
         return None
-    url = _url(settings.smtp_url.get_secret_value())
     who = identity(settings.mail_from, settings.mail_return_path)
-    if url is None or not url.hostname:
-        raise ConfigurationError(
-            "TOCSIN_SMTP_URL is not of the form smtp://host:port, smtps://user:password@host or smtp+starttls://…; "
-            "what is special in a URL, such as / # ? @ in a password, is written percent-encoded"
-        )
-    if url.username and url.scheme == "smtp" and url.hostname not in _LOOPBACK:
-        raise ConfigurationError(
-            "TOCSIN_SMTP_URL would send its password in clear: use smtps:// or smtp+starttls:// instead of smtp://"
-        )
-    line = LineOptions(
-        host=url.hostname,
-        port=url.port or _SCHEMES[url.scheme],
-        implicit_tls=url.scheme == "smtps",
-        starttls=url.scheme == "smtp+starttls",
-        username=unquote(url.username) if url.username else None,
-        password=unquote(url.password) if url.password else None,
-        local_hostname=who.domain,
-        command_timeout_s=10.0,
-        dot_timeout_s=30.0,
-        tls_context=tls_context,
+    return EmailSettings(
+        line_options(settings.smtp_url.get_secret_value(), who.domain, tls_context),
+        who,
+        Limits(settings.smtp_per_s, settings.smtp_domain_per_s, settings.smtp_domain_at_once),
+        signer(settings.dkim_key, settings.dkim_selector, who.domain),
+        settings.smtp_connections,
     )
-    return EmailSettings(line, who)
 
 
-def _url(text: str) -> SplitResult | None:
-    """The URL's parts; None for what is none. The standard library's own errors quote it, password and all."""
-    try:
-        url = urlsplit(text)
-        return url if url.scheme in _SCHEMES and url.port != 0 and not url.path.strip("/") else None
-    except ValueError:
-        return None
+def payload(at: datetime, recipient: Recipient, address: str, prepared: MailTemplate, sign: Sign | None = None) -> Mail:
+    """The mail of one recipient, at `address` as SMTP wants it. Raises Refused."""
+    octets = prepared.octets(recipient, address, at)
+    if sign is not None:
+        octets = transparent(sign(plain(octets)))
+    return Mail(prepared.identity.envelope_sender(recipient), address, octets, utf8=not address.isascii())
 
 
-@dataclass(frozen=True)
-class Mail:
-    """A mail as it goes over the line."""
-
-    sender: str
-    recipient: str
-    message: bytes
-    utf8: bool
-
-
-def payload(envelope: Envelope, recipient: Recipient, prepared: MailTemplate) -> Mail:
-    """The mail of one recipient. Raises Refused."""
-    address, utf8 = wire_address(recipient)
-    message = prepared.mail(recipient, address, envelope.at)
-    return Mail(prepared.identity.envelope_sender(recipient), address, message, utf8)
+def outcome(answer: Answer, recipient: Recipient) -> Sent:
+    """What the answer of the line means for the mail."""
+    if not isinstance(answer.said, Reply):
+        return mapped(answer.said, answer.stage, recipient)
+    if not answer.accepted:
+        return _mapped_reply(answer.said, answer.stage, (recipient.address, recipient.name))
+    queued = _QUEUE_ID.search(answer.said.message)
+    return Sent(
+        Result.ACCEPTED,
+        "provider_accepted",
+        code=str(answer.said.code),
+        detail=redacted(answer.said.message, recipient.address),
+        provider_id=queued[1] if queued else None,
+    )
 
 
 def mapped(error: BaseException, stage: Stage, recipient: Recipient | None = None) -> Sent:
@@ -153,7 +149,7 @@ def mapped(error: BaseException, stage: Stage, recipient: Recipient | None = Non
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         error = error.recipients[0]
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return _mapped_reply(error, stage, personal)
+        return _mapped_reply(Reply(error.code, error.message), stage, personal)
     if isinstance(error, ssl.SSLCertVerificationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
         keys = ["tls"]
     elif isinstance(error, TimeoutError):
@@ -166,17 +162,52 @@ def mapped(error: BaseException, stage: Stage, recipient: Recipient | None = Non
     return with_detail(lookup(OUTCOMES, keys), code=None, detail=error, personal=personal)
 
 
-def _mapped_reply(error: aiosmtplib.SMTPResponseException, stage: Stage, personal: Sequence[str | None]) -> Sent:
-    enhanced = _ENHANCED.match(error.message)
-    family = f"{error.code // 100}xx"
-    keys = [str(error.code), family, "reply"]
-    if stage in (Stage.CONNECT, Stage.MAIL):
+def _mapped_reply(reply: Reply, stage: Stage, personal: Sequence[str | None]) -> Sent:
+    enhanced = _ENHANCED.match(reply.message)
+    family = f"{reply.code // 100}xx"
+    keys = [str(reply.code), family, "reply"]
+    if stage is Stage.DOT and not 400 <= reply.code < 600:
+        keys = ["reply dot"]
+    elif stage in (Stage.CONNECT, Stage.MAIL):
         # Before RCPT no reply can be about the recipient; a login's 535 keeps its own meaning.
         keys = [*(key for key in keys[:1] if OUTCOMES.get(key, (_NEVER, ""))[0] is _LATER), f"{stage} {family}", *keys]
     elif enhanced:
         keys.insert(0, enhanced[0])
-    code = f"{error.code} {enhanced[0]}" if enhanced else str(error.code)
-    return with_detail(lookup(OUTCOMES, keys), code=code, detail=error.message, personal=personal)
+    code = f"{reply.code} {enhanced[0]}" if enhanced else str(reply.code)
+    return with_detail(lookup(OUTCOMES, keys), code=code, detail=reply.message, personal=personal)
+
+
+@dataclass
+class _Window:
+    """A window under way: whom it is for, and what is known of each so far."""
+
+    envelope: Envelope
+    recipients: Sequence[Recipient]
+    ends_waiting: float
+    """The moment, by the loop's clock, from which on it does not wait for a limit any more."""
+    known: list[Sent | None] = field(init=False)
+    addresses: dict[int, str] = field(default_factory=dict)
+    """By place, as SMTP wants them; those that are none have been answered."""
+
+    def __post_init__(self) -> None:
+        self.known = [None] * len(self.recipients)
+
+    def open(self) -> list[int]:
+        """The places of those of whom nothing is known."""
+        return [place for place, sent in enumerate(self.known) if sent is None]
+
+    def domain(self, place: int) -> str:
+        """Where it goes."""
+        return self.addresses[place].rpartition("@")[2].lower()
+
+    def refuse(self, places: Sequence[int], sent: Sent) -> None:
+        """The same answer for several."""
+        for place, answer in zip(places, all_alike(sent, len(places)), strict=True):
+            self.known[place] = answer
+
+    def answers(self) -> list[Sent]:
+        """One each, in order."""
+        return [sent or replace(NOT_REACHED) for sent in self.known]
 
 
 class EmailSender:
@@ -187,29 +218,21 @@ class EmailSender:
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
-        self._slots = asyncio.Semaphore(settings.connections)
-        self._idle: list[SmtpLine] = []
+        self.windows_at_once = settings.connections
+        self._pool = Pool(lambda: SmtpLine(settings.line), limit=settings.connections, idle_s=settings.idle_s)
+        self._gate = Gate(settings.limits, lambda: asyncio.get_running_loop().time())
         self._templates: OrderedDict[tuple[str, bool], MailTemplate] = OrderedDict()
 
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
         """See Sender. When the connection breaks, those behind the break are `not_reached`."""
-        done: list[Sent] = []
-        async with self._slots:
-            line = self._idle.pop() if self._idle else SmtpLine(self._settings.line)
-            whole = False
-            try:
-                async with asyncio.timeout(self._settings.window_timeout_s):
-                    await self._send_over(line, envelope, recipients, done)
-                whole = True
-            except TimeoutError as error:
-                if len(done) < len(recipients):
-                    done.append(mapped(error, line.stage, recipients[len(done)]))
-            finally:
-                # A cancelled or overdue mail's reply may still come: nobody else may read it.
-                if not whole:
-                    line.abort()
-                self._idle.append(line)
-        return done + all_alike(NOT_REACHED, len(recipients) - len(done))
+        now = asyncio.get_running_loop().time()
+        window = _Window(envelope, recipients, now + self._settings.limit_patience_s)
+        try:
+            async with asyncio.timeout(self._settings.window_timeout_s):
+                await self._tell(window)
+        except TimeoutError:
+            pass  # The mail that was under way was answered as one that took too long.
+        return window.answers()
 
     async def reconcile(self, envelope: Envelope, recipient: Recipient) -> Sent:
         """No server can be asked; the same Message-ID again lets a mailbox that has it already drop it."""
@@ -217,58 +240,104 @@ class EmailSender:
 
     async def close(self) -> None:
         """Ends the kept connections."""
-        while self._idle:
-            await self._idle.pop().quit()
+        await self._pool.close()
 
-    async def _send_over(
-        self, line: SmtpLine, envelope: Envelope, recipients: Sequence[Recipient], done: list[Sent]
-    ) -> None:
-        for recipient in recipients:
-            try:
-                mail = payload(envelope, recipient, self._template(envelope, recipient))
-            except Refused as refused:
-                done.append(Sent(Result.PERMANENT, str(refused)))
-                continue
-            try:
-                await self._one(line, mail, recipient, done)
-            except _LINE_ERRORS as error:
-                done.append(mapped(error, line.stage, recipient))
-                await line.recover(getattr(error, "code", CLOSING))
-                if line.stage is Stage.CONNECT:
-                    # Nobody can be reached now, so the reason is the same for all.
-                    done.extend(all_alike(done[-1], len(recipients) - len(done)))
-                if not line.alive:
+    async def _tell(self, window: _Window) -> None:
+        """Sends whoever the limits let go, then the others once they may, until all are sent or the line broke."""
+        self._address(window)
+        while waiting := window.open():
+            going, held = self._admitted(window, waiting)
+            if going:
+                if not await self._carry(window, going):
                     return
+            elif not await self._held_back(window, held):
+                return
 
-    async def _one(self, line: SmtpLine, mail: Mail, recipient: Recipient, done: list[Sent]) -> None:
-        if not line.alive:
-            await line.open()
-        if mail.utf8 and not line.offers("smtputf8"):
-            done.append(Sent(Result.PERMANENT, "smtputf8_not_offered"))
-            return
+    def _address(self, window: _Window) -> None:
+        """Finds out where each goes; those with an impossible address, or a text that cannot be sent, are answered."""
+        for place, recipient in enumerate(window.recipients):
+            try:
+                self._template(window.envelope, recipient)
+                window.addresses[place] = wire_address(recipient)
+            except Refused as refused:
+                window.known[place] = Sent(Result.PERMANENT, str(refused))
+
+    def _admitted(self, window: _Window, waiting: Sequence[int]) -> tuple[Sequence[int], dict[int, Held]]:
+        if self._settings.limits == NO_LIMITS:
+            return waiting, {}
+        going: list[int] = []
+        held: dict[int, Held] = {}
+        for place in waiting:
+            why = self._gate.enter(window.domain(place))
+            if why is None:
+                going.append(place)
+            else:
+                held[place] = why
+        return going, held
+
+    async def _held_back(self, window: _Window, held: Mapping[int, Held]) -> bool:
+        """Waits for the limits; False once that would take too long: then the others are answered."""
+        left_s = window.ends_waiting - asyncio.get_running_loop().time()
+        wait_s = min(why.wait_s for why in held.values())
+        if wait_s <= left_s:
+            await self._gate.changed(wait_s)
+            return True
+        lots: dict[tuple[Limit, str], list[int]] = {}
+        for place, why in held.items():
+            lots.setdefault((why.limit, window.domain(place)), []).append(place)
+        for (limit, domain), places in lots.items():
+            result, reason = OUTCOMES[limit]
+            retry_after_s = self._gate.retry_after_s(limit, domain, len(places))
+            window.refuse(places, Sent(result, reason, retry_after_s=retry_after_s))
+        return False
+
+    async def _carry(self, window: _Window, going: Sequence[int]) -> bool:
+        """Sends to these; False if the connection broke before all were answered."""
+        asked: deque[int] = deque()
+        entered = set(going)
+
+        def answered(answer: Answer) -> None:
+            place = asked.popleft()
+            window.known[place] = outcome(answer, window.recipients[place])
+            entered.discard(place)
+            self._gate.leave(window.domain(place))
+
         try:
-            reply = await line.transmit(mail.sender, mail.recipient, mail.message, utf8=mail.utf8)
-        except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPSenderRefused) as error:
-            # Servers end connections that were idle or have carried enough mails, and show it at the next MAIL. A new
-            # one costs nothing and nobody waits for a retry; it is tried once, as a new one has served nobody yet.
-            worn = line.stage is Stage.MAIL and line.served > 0 and getattr(error, "code", CLOSING) == CLOSING
-            if not worn:
-                raise
-            line.abort()
-            await line.open()
-            reply = await line.transmit(mail.sender, mail.recipient, mail.message, utf8=mail.utf8)
-        queued = _QUEUE_ID.search(reply.message)
-        done.append(
-            Sent(
-                Result.ACCEPTED,
-                "provider_accepted",
-                code=str(reply.code),
-                detail=with_detail(
-                    (Result.ACCEPTED, ""), code=None, detail=reply.message, personal=(recipient.address,)
-                ).detail,
-                provider_id=queued[1] if queued else None,
-            )
-        )
+            async with self._pool.line() as line:
+                await self._transmit(line, window, going, asked, answered)
+        finally:
+            for place in entered:
+                self._gate.leave(window.domain(place))
+        return all(window.known[place] for place in going)
+
+    async def _transmit(
+        self, line: SmtpLine, window: _Window, going: Sequence[int], asked: deque[int], answered: Answered
+    ) -> None:
+        try:
+            await line.transmit(self._mails(line, window, going, asked), answered)
+        except _LINE_ERRORS as error:
+            # Nobody can be reached now, so the reason is the same for all.
+            window.refuse(window.open(), mapped(error, Stage.CONNECT))
+        except asyncio.CancelledError:
+            if line.opening:
+                window.known[window.open()[0]] = mapped(TimeoutError("the window's time is over"), Stage.CONNECT)
+            raise
+
+    def _mails(self, line: SmtpLine, window: _Window, going: Sequence[int], asked: deque[int]) -> Iterator[Mail]:
+        """Made one by one, as the line asks for them."""
+        for place in going:
+            recipient = window.recipients[place]
+            try:
+                prepared = self._template(window.envelope, recipient)
+                mail = payload(window.envelope.at, recipient, window.addresses[place], prepared, self._settings.sign)
+            except Refused as refused:
+                window.known[place] = Sent(Result.PERMANENT, str(refused))
+                continue
+            if mail.utf8 and not line.offers("smtputf8"):
+                window.known[place] = Sent(*OUTCOMES["smtputf8"])
+                continue
+            asked.append(place)
+            yield mail
 
     def _template(self, envelope: Envelope, recipient: Recipient) -> MailTemplate:
         if not isinstance(envelope.content, EmailContent):

@@ -18,6 +18,7 @@ from email.base64mime import body_encode as base64_encode
 from email.header import Header
 from email.quoprimime import body_encode
 from email.utils import format_datetime, parseaddr, quote
+from functools import lru_cache
 from typing import Final
 
 from icalendar import Calendar, vCalAddress
@@ -37,6 +38,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _LOCAL_PART: Final = re.compile(r'[^\s\x00-\x20\x7f<>()\[\]\\,;:@"]{1,64}')
 _DOMAIN: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.(?!-)[A-Za-z0-9-]{1,63})*")
 _LINK: Final = re.compile(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]{1,900}")
+_LINE: Final = 75
+"""RFC 2045 section 6.7: with a soft break added, the 76 characters that a line may have."""
+_QUOTED_LINE: Final = re.compile(rb".{1,%d}(?<!=)(?<!=.)" % _LINE)
+"""As much as a line holds of what is quoted-printable already, no escape torn in two."""
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9-]{1,35}")
 _RETURN_TOKEN: Final = re.compile(r"\+(?P<intent>[0-9a-f]{32})\.(?P<partition>\d{1,6})@")
 
@@ -77,64 +82,90 @@ def identity(mail_from: str, mail_return_path: str | None) -> Identity:
     return Identity(name, address, address.rpartition("@")[2], mail_return_path)
 
 
-def wire_address(recipient: Recipient) -> tuple[str, bool]:
-    """The address as SMTP wants it, its domain in IDNA, and whether it needs SMTPUTF8. Raises Refused."""
+def wire_address(recipient: Recipient) -> str:
+    """The address as SMTP wants it, its domain in IDNA; what is not ASCII then needs SMTPUTF8. Raises Refused."""
     address = _wire_address(recipient.address)
     if address is None or (recipient.name is not None and re.search(r"[\r\n]", recipient.name)):
         raise Refused("address_refused")
-    return address, not address.isascii()
+    return address
 
 
 def _wire_address(address: str) -> str | None:
     local, at, domain = address.rpartition("@")
-    if not at or not _LOCAL_PART.fullmatch(local) or len(local.encode("utf-8", "replace")) > 64:
-        return None
     try:
+        if not at or not _LOCAL_PART.fullmatch(local) or len(local.encode()) > 64:
+            return None
         domain = domain if domain.isascii() else domain.encode("idna").decode()
     except UnicodeError:
         return None
     return f"{local}@{domain}" if _DOMAIN.fullmatch(domain) and len(domain) <= 253 else None
 
 
+def transparent(message: bytes) -> bytes:
+    """The message as it goes over the line (RFC 5321 section 4.5.2): a dot that begins a line is doubled.
+
+    Every line ends in CRLF and the first is a header's, so a dot begins none but after these.
+    """
+    return message.replace(b"\r\n.", b"\r\n..")
+
+
+def plain(octets: bytes) -> bytes:
+    """The message out of what `transparent` made of it."""
+    return octets.replace(b"\r\n..", b"\r\n.")
+
+
 @dataclass(frozen=True)
 class _Slot:
-    """Where a recipient's link goes; `escaped` in HTML."""
+    """Where a recipient's link goes, on lines of its own; `escaped` in HTML."""
 
     escaped: bool
 
-    def filled(self, link: str) -> bytes:
-        return _quoted_printable(html.escape(link) if self.escaped else link)
+    def filled(self, link: bytes) -> bytes:
+        # html.escape leaves nothing that quoted-printable would have to encode but the equals sign, as a link has.
+        octets = (html.escape(link.decode()).encode() if self.escaped else link).replace(b"=", b"=3D")
+        if len(octets) < _LINE:
+            return octets
+        return transparent(b"=\r\n".join(_QUOTED_LINE.findall(octets)))
 
 
 @dataclass(frozen=True)
 class MailTemplate:
-    """A mail but for what is the recipient's own."""
+    """A mail, as it goes over the line, but for what is the recipient's own."""
 
     identity: Identity
     head: bytes
     body: tuple[bytes | _Slot, ...]
 
-    def mail(self, recipient: Recipient, to: str, at: datetime) -> bytes:
-        """The whole message for one recipient, with CRLF line ends. Raises Refused."""
+    def octets(self, recipient: Recipient, to: str, at: datetime) -> bytes:
+        """The whole message for one recipient, with CRLF line ends, dots doubled. Raises Refused."""
         link = recipient.unsubscribe_url
         if link is not None and not _LINK.fullmatch(link):
             raise Refused("unsubscribe_url_refused")
-        body = (part if isinstance(part, bytes) else part.filled(link or "") for part in self.body)
-        return b"".join([*self._own_headers(recipient, to, at), self.head, *body])
+        octets = link.encode() if link else b""
+        own = self._own_headers(recipient, to, at).encode()
+        return b"".join([own, self.head, *[p if type(p) is bytes else p.filled(octets) for p in self.body]])  # type: ignore[union-attr]
 
-    def _own_headers(self, recipient: Recipient, to: str, at: datetime) -> Iterator[bytes]:
-        domain = self.identity.domain
-        yield f"Message-ID: <{recipient.intent_id}@{domain}>\r\n".encode()
-        if recipient.first_intent_id not in (None, recipient.intent_id):
-            first = f"<{recipient.first_intent_id}@{domain}>"
-            yield f"In-Reply-To: {first}\r\nReferences: {first}\r\n".encode()
-        name = _phrase(recipient.name, "To") if recipient.name else ""
-        yield f"To: {name} <{to}>\r\n".encode() if name else f"To: {to}\r\n".encode()
-        yield f"Date: {format_datetime(at)}\r\n".encode()
+    def _own_headers(self, recipient: Recipient, to: str, at: datetime) -> str:
+        domain, first = self.identity.domain, recipient.first_intent_id
+        thread = one_click = ""
+        if first is not None and first != recipient.intent_id:
+            thread = f"In-Reply-To: <{first}@{domain}>\r\nReferences: <{first}@{domain}>\r\n"
         if recipient.unsubscribe_url is not None:
             # RFC 8058 reads the URL literally: however long, it is neither folded nor encoded.
-            yield f"List-Unsubscribe: <{recipient.unsubscribe_url}>\r\n".encode()
-            yield b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            one_click = (
+                f"List-Unsubscribe: <{recipient.unsubscribe_url}>\r\n"
+                "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            )
+        name = _phrase(recipient.name, "To") if recipient.name else ""
+        address = f"{name} <{to}>" if name else to
+        return (
+            f"Message-ID: <{recipient.intent_id}@{domain}>\r\n{thread}To: {address}\r\nDate: {_date(at)}\r\n{one_click}"
+        )
+
+
+@lru_cache(maxsize=64)
+def _date(at: datetime) -> str:
+    return format_datetime(at)
 
 
 def template(content: EmailContent, digest: str, language: str, who: Identity, *, reply: bool) -> MailTemplate:
@@ -157,7 +188,9 @@ def template(content: EmailContent, digest: str, language: str, who: Identity, *
     parts = _alternatives(content, digest)
     if content.calendar is not None:
         parts = _mixed(parts, content.calendar, digest, who)
-    return MailTemplate(who, head.encode(), tuple(parts))
+    # Every part begins a line.
+    lines = (part if isinstance(part, _Slot) else transparent(b"\r\n" + part)[2:] for part in parts)
+    return MailTemplate(who, head.encode(), tuple(lines))
 
 
 def _boundary(digest: str, which: str) -> str:
@@ -208,9 +241,8 @@ def _with_slots(text: str, *, escaped: bool) -> Iterator[bytes | _Slot]:
 
 
 def _quoted_printable(text: str) -> bytes:
-    """RFC 2045 section 6.7, lines of at most 75 characters: with a soft break added they are the 76 allowed."""
     octets = _LINE_BREAK.sub("\n", text).encode("utf-8", "replace")
-    return body_encode(octets.decode("latin-1"), maxlinelen=75, eol=CRLF).encode("ascii")
+    return body_encode(octets.decode("latin-1"), maxlinelen=_LINE, eol=CRLF).encode("ascii")
 
 
 def _plain(text: str) -> bool:

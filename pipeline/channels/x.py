@@ -155,6 +155,7 @@ class XSender:
 
     channel = Channel.X
     max_window = 1
+    windows_at_once = 1
 
     def __init__(self, settings: XSettings, *, clock: Clock = now) -> None:
         keep_credentials_out_of_logs()

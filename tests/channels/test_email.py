@@ -14,7 +14,7 @@ from aiosmtplib import errors as smtp_errors
 
 from pipeline.channels.base import Sent
 from pipeline.channels.email import OUTCOMES, EmailSender, EmailSettings, email_settings, mapped
-from pipeline.channels.smtp_line import Stage
+from pipeline.channels.smtp_reply import Stage
 from pipeline.errors import ConfigurationError
 from pipeline.sandbox import Sandbox
 from schemas.delivery import Result
@@ -35,6 +35,13 @@ def sender_for(make_settings: MakeSettings, url: str, *, command_s: float = 5.0,
     assert settings is not None
     line = replace(settings.line, command_timeout_s=command_s, dot_timeout_s=dot_s)
     return EmailSender(replace(settings, line=line))
+
+
+@pytest.fixture(params=["plain", "pipelining"])
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
+    """Every relay that cannot pipeline, and every one that can, is told apart by nothing else."""
+    async with Sandbox(pipelining=request.param == "pipelining") as running:
+        yield running
 
 
 @pytest.fixture

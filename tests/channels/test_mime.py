@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.channels.mime import Identity, Refused, identity, read_return_path, template, wire_address
+from pipeline.channels.mime import Identity, Refused, identity, plain, read_return_path, template, wire_address
 from pipeline.errors import ConfigurationError
 from schemas.base import Level
 from schemas.rendering import EmailContent, rendering_of
@@ -50,7 +50,7 @@ HEADERS = {
 def raw(content: EmailContent = EMAIL, recipient=None, *, reply: bool = False) -> bytes:  # type: ignore[no-untyped-def]
     to = recipient or reader()
     digest = rendering_of("en", Level.CUSTOMER, content).sha256
-    return template(content, digest, "en", WHO, reply=reply).mail(to, wire_address(to)[0], AT)
+    return plain(template(content, digest, "en", WHO, reply=reply).octets(to, wire_address(to), AT))
 
 
 def parsed(message: bytes) -> EmailMessage:
@@ -265,8 +265,8 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 
 
 def test_a_foreign_domain_is_written_in_idna_and_a_foreign_mailbox_needs_smtputf8() -> None:
-    assert wire_address(reader(address="ada@münchen.example")) == ("ada@xn--mnchen-3ya.example", False)
-    assert wire_address(reader(address="jürgen@example.com")) == ("jürgen@example.com", True)
+    assert wire_address(reader(address="ada@münchen.example")) == "ada@xn--mnchen-3ya.example"
+    assert wire_address(reader(address="jürgen@example.com")) == "jürgen@example.com"
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,7 @@ class _Provider:
     def __init__(self, process: Process, channel: Channel) -> None:
         self._process, self.channel = process, channel
         self.max_window = 2 if channel is Channel.EMAIL else 1
+        self.windows_at_once = {Channel.EMAIL: 4, Channel.SMS: 16, Channel.X: 1}[channel]
 
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
         return [await self._one(recipient) for recipient in recipients]
