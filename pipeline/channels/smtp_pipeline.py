@@ -10,6 +10,7 @@ taken count as sent, for nobody tells how much of that left.
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ _PIECE: Final = 65_536
 """Octets written at once: the TLS layer shows how much of a message is left only from the second write on."""
 _QUIT_S: Final = 1.0
 _ENVELOPE: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
+_USUAL: Final = (Stage.DOT, *_ENVELOPE)
+"""What is awaited while mails follow one another."""
+_ALL_WELL: Final = re.compile(
+    rb"(2[0-9]{2}) ([^\r\n]*)\r\n2[0-9]{2} [^\r\n]*\r\n2[0-9]{2} [^\r\n]*\r\n354 [^\r\n]*\r\n"
+)
 _RESET: Final = None
 """In place of a stage: a reply to RSET is awaited."""
 
@@ -122,14 +128,29 @@ class Pipeline(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hears replies, and goes on with what they allow."""
-        self._replies.feed(data)
         try:
+            if self._all_went_well(data):
+                return
+            self._replies.feed(data)
             while not self._over and (reply := self._replies.take()) is not None:
                 self._hear(reply)
         except NotUnderstood as error:
             self._break_off(Reply(NO_REPLY, str(error)))
         except Exception as error:  # ours: whoever waits for the window shall see it
             self._break_off(error, ours=True)
+
+    def _all_went_well(self, data: bytes) -> bool:
+        """Hears what nearly always comes, this mail taken and the next one asked for, at a third of the time."""
+        if len(self._awaited) != len(_USUAL) or self._awaited[0] is not Stage.DOT or self._held:
+            return False
+        found = None if self._replies.pending or self._coming is None else _ALL_WELL.fullmatch(data)
+        if found is None or self._coming is None:
+            return False
+        self._awaited.clear()
+        self._conclude(Answer(Stage.DOT, Reply(int(found[1]), found[2].decode("utf-8", "surrogateescape"))))
+        self._send_content(self._coming, self._coming.mail.octets)
+        self._set_deadline()
+        return True
 
     def resume_writing(self) -> None:
         """The transport has sent all up to the final dot."""
