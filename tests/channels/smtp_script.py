@@ -20,14 +20,15 @@ OK, ASK = 250, 354
 
 @dataclass(frozen=True)
 class Mood:
-    """How one mail fares. `asks_anyway`: DATA is answered 354 though no recipient was taken. `hangs`: at which command
-    nothing is said any more. `lines`: of every reply."""
+    """How one mail fares. `asks_anyway`: DATA is answered 354 though no recipient was taken. `mad`: what follows a
+    refused sender is agreed to. `hangs`: at which command nothing is said any more. `lines`: of every reply."""
 
     mail: int = OK
     rcpt: int = OK
     data: int = ASK
     dot: int = OK
     asks_anyway: bool = False
+    mad: bool = False
     hangs: str = ""
     lines: int = 1
 
@@ -130,7 +131,7 @@ class _Session:
         transaction = self._transaction
         if transaction is None:
             self._wrong(f"out of place: {command}")
-        elif transaction.mood.mail != OK:
+        elif transaction.mood.mail != OK and not transaction.mood.mad:
             self._say(503, "no sender")
         else:
             if transaction.mood.rcpt == OK:
@@ -168,6 +169,8 @@ class _Session:
         if transaction.mood.dot // 100 == 2:
             self._script.taken[transaction.number] += 1
             self._script.contents[transaction.number] = content
+        if not content:
+            self._script.mistakes.append(f"an empty mail for {transaction.recipient}")
         self._answer("dot", transaction.mood.dot, transaction)
 
     async def _content(self) -> bytes:

@@ -76,13 +76,18 @@ async def serving(handler: Server) -> AsyncIterator[str]:
             task.cancel()
 
 
-async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upto: bytes) -> None:
+async def converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upto: bytes, extension: str = "HELP"
+) -> None:
     """Greets and agrees to everything, until it has read `upto`."""
     writer.write(b"220 ready\r\n")
     while line := await reader.readline():
         if line.upper().startswith(upto):
             return
-        writer.write(b"250 OK\r\n")
+        writer.write(f"250-hello\r\n250 {extension}\r\n".encode() if line[:4] == b"EHLO" else b"250 OK\r\n")
+
+
+BOTH_WAYS = pytest.mark.parametrize("extension", ["HELP", "PIPELINING"])
 
 
 async def test_a_window_is_accepted_in_order_over_one_connection(sandbox: Sandbox, sender: EmailSender) -> None:
@@ -225,12 +230,15 @@ async def test_no_reply_to_the_final_dot_is_unknown(sandbox: Sandbox, make_setti
     await sender.close()
 
 
-async def test_a_loss_within_the_message_is_seen_before_the_final_dot(make_settings: MakeSettings) -> None:
+@BOTH_WAYS
+async def test_a_loss_within_the_message_is_seen_before_the_final_dot(
+    make_settings: MakeSettings, extension: str
+) -> None:
     # Larger than what the kernel takes for a server that does not read: the dot cannot have left.
     large = EmailContent(subject="s", text="x" * 20_000_000, html="h")
 
     async def losing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await converse(reader, writer, upto=b"DATA")
+        await converse(reader, writer, upto=b"DATA", extension=extension)
         writer.write(b"354 go on\r\n")
         await reader.read(1000)
 
@@ -253,9 +261,10 @@ async def test_a_short_message_that_is_lost_halfway_is_never_said_to_be_accepted
     assert told(await sender.send(envelope(), [reader()])) == [("accepted", "provider_accepted")]
 
 
-async def test_a_refusal_within_the_message_is_heard(make_settings: MakeSettings) -> None:
+@BOTH_WAYS
+async def test_a_refusal_within_the_message_is_heard(make_settings: MakeSettings, extension: str) -> None:
     async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await converse(reader, writer, upto=b"DATA")
+        await converse(reader, writer, upto=b"DATA", extension=extension)
         writer.write(b"354 go on\r\n")
         await reader.read(1000)
         writer.write(b"552 5.3.4 Message too big\r\n")
@@ -266,6 +275,70 @@ async def test_a_refusal_within_the_message_is_heard(make_settings: MakeSettings
     async with serving(refusing) as url:
         (answer,) = await sender_for(make_settings, url).send(envelope(large), [reader()])
     assert (answer.result, answer.reason, answer.code) == (Result.PERMANENT, "mail_too_big", "552 5.3.4")
+
+
+async def test_a_large_message_that_the_server_reads_slowly_arrives_whole(make_settings: MakeSettings) -> None:
+    received = bytearray()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await converse(reader, writer, upto=b"DATA", extension="PIPELINING")
+        writer.write(b"354 go on\r\n")
+        await asyncio.sleep(0.05)
+        while not received.endswith(b"DATA\r\n"):
+            received.extend(await reader.read(1 << 20))
+        writer.write(b"250 OK\r\n250 OK\r\n250 OK\r\n354 go on\r\n")
+        last = b""
+        while not last.endswith(b"\r\n.\r\n"):
+            last = last[-10:] + await reader.read(1 << 20)
+
+    large = EmailContent(subject="s", text="x" * 20_000_000, html="h")
+    async with serving(slow) as url:
+        answers = await sender_for(make_settings, url).send(envelope(large), READERS[:2])
+    assert told(answers) == [("accepted", "provider_accepted"), ("unknown", "connection_lost_after_final_dot")]
+    assert received.count(b"x") >= 20_000_000
+    assert received.endswith(
+        f"\r\n.\r\nMAIL FROM:<status@example.com>\r\nRCPT TO:<{READERS[1].address}>\r\nDATA\r\n".encode()
+    )
+
+
+async def test_a_reply_to_a_message_that_was_not_sent_yet_is_never_taken_for_its_own(
+    make_settings: MakeSettings,
+) -> None:
+    after = b""
+
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal after
+        await converse(reader, writer, upto=b"DATA", extension="PIPELINING")
+        writer.write(b"354 go on\r\n250 2.0.0 it is mine\r\n")
+        after = await reader.read()
+
+    async with serving(hasty) as url:
+        answers = await sender_for(make_settings, url).send(envelope(), READERS[:2])
+    assert told(answers) == [("retryable", "reply_not_understood"), ("retryable", "not_reached")]
+    assert after == b""
+
+
+async def test_a_connection_on_which_something_was_said_unasked_serves_nobody_any_more(
+    make_settings: MakeSettings,
+) -> None:
+    connections = 0
+
+    async def talkative(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await converse(reader, writer, upto=b"DATA", extension="PIPELINING")
+        writer.write(b"354 go on\r\n")
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"250 OK\r\n4")
+        await reader.read()
+
+    async with serving(talkative) as url:
+        sender = sender_for(make_settings, url)
+        for who in READERS[:2]:
+            assert told(await sender.send(envelope(), [who])) == [("accepted", "provider_accepted")]
+            await asyncio.sleep(0.01)
+        await sender.close()
+    assert connections == 2
 
 
 async def test_a_server_that_dribbles_is_given_up_by_the_wall_clock(

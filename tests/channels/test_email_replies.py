@@ -46,6 +46,7 @@ MOODS = st.builds(
     data=codes(ASK, 451, 554, 421, OK),
     dot=codes(OK, 251, 451, 554, 421, ASK),
     asks_anyway=st.booleans(),
+    mad=st.booleans(),
     hangs=st.sampled_from(("",) * 200 + ("mail", "rcpt", "data", "dot")),
     lines=st.sampled_from((1, 1, 3)),
 )
@@ -171,6 +172,11 @@ def test_content_that_is_asked_for_though_nobody_takes_it_is_a_lone_dot() -> Non
     script = Script(deque([Mood(), Mood(rcpt=550, asks_anyway=True), Mood()]))
     assert told(script) == [TAKEN, ("permanent", "mailbox_unknown"), TAKEN]
     assert script.connections == 1
+
+
+def test_a_sender_that_is_refused_and_a_recipient_that_is_taken_bring_nobody_an_empty_mail() -> None:
+    script = Script(deque([Mood(), Mood(mail=451, mad=True), Mood()]))
+    assert told(script) == [TAKEN, ("retryable", "server_trouble"), ("retryable", "not_reached")]
 
 
 def test_a_refused_recipient_and_a_refused_data_leave_the_next_mail_a_fresh_transaction() -> None:
