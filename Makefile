@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos explore mutants kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos explore mutants bench kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ explore: $(STAMP) ## the property tests with examples never tried before, as oft
 mutants: $(STAMP) ## breaks what decides on purpose, line by line: a test must notice (an hour or two)
 	PYTHONPATH=. $(BIN)/mutmut run
 	PYTHONPATH=. $(BIN)/mutmut results
+
+bench: $(STAMP) ## measures it beside other people's tools, into build/bench.json (postfix, stunnel4)
+	$(BIN)/tocsin bench
 
 kafka: $(STAMP) ## Apache Kafka in KRaft mode on this machine, without Docker (Java 17 and Maven)
 	$(BIN)/tocsin kafka

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "sandbox": Entry(RUN, "Stand-ins for SMTP, Twilio and X that keep what they receive."),
     "kafka": Entry(RUN, "Apache Kafka on this machine, without Docker."),
     "play": Entry(RUN, "Play recorded incidents in compressed time."),
+    "bench": Entry(RUN, "Measure how fast it is, beside other people's tools in the same run."),
     "replay": Entry(LOOK_BACK, "The timeline of an incident: what came in, what was decided, what was said."),
     "explain": Entry(LOOK_BACK, "Why someone heard of an incident, or did not: rule by rule."),
     "backtest": Entry(LOOK_BACK, "Recorded incidents through a policy: who would have been told what, and when."),

@@ -257,7 +257,7 @@ class EmailSender:
         """Finds out where each goes; those with an impossible address, or a text that cannot be sent, are answered."""
         for place, recipient in enumerate(window.recipients):
             try:
-                self._template(window.envelope, recipient)
+                self.prepared(window.envelope, recipient)
                 window.addresses[place] = wire_address(recipient)
             except Refused as refused:
                 window.known[place] = Sent(Result.PERMANENT, str(refused))
@@ -328,7 +328,7 @@ class EmailSender:
         for place in going:
             recipient = window.recipients[place]
             try:
-                prepared = self._template(window.envelope, recipient)
+                prepared = self.prepared(window.envelope, recipient)
                 mail = payload(window.envelope.at, recipient, window.addresses[place], prepared, self._settings.sign)
             except Refused as refused:
                 window.known[place] = Sent(Result.PERMANENT, str(refused))
@@ -339,7 +339,8 @@ class EmailSender:
             asked.append(place)
             yield mail
 
-    def _template(self, envelope: Envelope, recipient: Recipient) -> MailTemplate:
+    def prepared(self, envelope: Envelope, recipient: Recipient) -> MailTemplate:
+        """The rendering as a template, made once. Raises Refused, and TypeError for another channel's."""
         if not isinstance(envelope.content, EmailContent):
             raise TypeError(f"the email channel was given content for {envelope.content.channel}")
         reply = recipient.first_intent_id not in (None, recipient.intent_id)

@@ -30,8 +30,8 @@ def reset(transport: asyncio.BaseTransport | None) -> None:
     transport.abort()
 
 
-def self_signed() -> tuple[ssl.SSLContext, str]:
-    """A server's context for 127.0.0.1 and localhost, and its certificate in PEM for clients that are to trust it."""
+def certificate_and_key() -> tuple[bytes, bytes]:
+    """A certificate for 127.0.0.1 and localhost that signs itself, and its key; PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -52,6 +52,12 @@ def self_signed() -> tuple[ssl.SSLContext, str]:
     secret = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    return pem, secret
+
+
+def self_signed() -> tuple[ssl.SSLContext, str]:
+    """A server's context for 127.0.0.1 and localhost, and its certificate in PEM for clients that are to trust it."""
+    pem, secret = certificate_and_key()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # The ssl module reads keys from files only.
     with tempfile.TemporaryDirectory() as directory:

@@ -83,7 +83,7 @@ def expected(recipient: Recipient) -> bytes:
     """The message that the recipient is to get."""
     made = email_settings(SETTINGS)
     assert made is not None
-    prepared = EmailSender(made)._template(envelope(DOTTED), recipient)
+    prepared = EmailSender(made).prepared(envelope(DOTTED), recipient)
     return plain(payload(envelope(DOTTED).at, recipient, recipient.address, prepared).octets)
 
 

@@ -1,0 +1,106 @@
+"""Servers that mail is measured against, on loopback: Postfix's smtp-sink, a delay before it, TLS before it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import ConfigurationError
+
+HOST: Final = "127.0.0.1"
+_START_S: Final = 10.0
+
+
+def tool(name: str, package: str) -> str:
+    """Where a program is. Raises ConfigurationError naming the package that has it."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise ConfigurationError(f"{name} is not installed: apt-get install {package} (no daemon of it need run)")
+    return found
+
+
+@contextmanager
+def smtp_sink() -> Iterator[int]:
+    """The port of an smtp-sink, which offers PIPELINING and throws mail away."""
+    port = _free_port()
+    # It refuses to run as root without being told whom to become.
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    with _running([tool("smtp-sink", "postfix"), *user, f"inet:{HOST}:{port}", "1000"], port):
+        yield port
+
+
+@contextmanager
+def delayed(target: int, delay_ms: int) -> Iterator[int]:
+    """The port of a relay to `target` that holds every reply back; smtp-sink itself can only wait whole seconds."""
+    port = _free_port()
+    command = [sys.executable, "-m", "pipeline.bench.delay", str(port), str(target), str(delay_ms)]
+    with _running(command, port):
+        yield port
+
+
+@contextmanager
+def stunnel(target: int, *, certificate: Path | None) -> Iterator[int]:
+    """The port of an stunnel to `target`: a TLS server with a certificate and key in one file, a client without."""
+    port = _free_port()
+    options = {
+        "foreground": "yes",
+        "pid": "",
+        "debug": "err",
+        "syslog": "no",
+        **({} if certificate else {"client": "yes"}),
+    }
+    service = {"accept": f"{HOST}:{port}", "connect": f"{HOST}:{target}"}
+    service |= {"cert": str(certificate)} if certificate else {}
+    text = "\n".join([*map(" = ".join, options.items()), "[smtp]", *map(" = ".join, service.items()), ""])
+    with tempfile.TemporaryDirectory() as directory:
+        configuration = Path(directory) / "stunnel.conf"
+        configuration.write_text(text, "utf-8")
+        with _running([tool("stunnel4", "stunnel4"), str(configuration)], port):
+            yield port
+
+
+def version_of(package: str) -> str:
+    """A Debian package's version; "unknown" elsewhere."""
+    try:
+        asked = ["dpkg-query", "--show", "--showformat=${Version}", package]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout or "unknown"
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int) -> Iterator[None]:
+    """A process of our own that listens on `port`."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        _await_port(process, port)
+        yield
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    process.kill()
+    said = process.communicate()[1].decode(errors="replace").strip()
+    raise ConfigurationError(f"{process.args!r} does not listen: {said or 'it said nothing'}")
