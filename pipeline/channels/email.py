@@ -5,15 +5,16 @@ import re
 import ssl
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import aiosmtplib
 
-from pipeline.channels.base import Envelope, Mapped, Recipient, Sent, all_alike, lookup, redacted, with_detail
+from pipeline.channels.base import Envelope, Mapped, Recipient, Sent, lookup, redacted, with_detail
 from pipeline.channels.dkim_signing import Sign, signer
 from pipeline.channels.mail_limits import NO_LIMITS, Gate, Held, Limit, Limits
+from pipeline.channels.mail_window import Window
 from pipeline.channels.mime import Identity, MailTemplate, Refused, identity, plain, template, transparent, wire_address
 from pipeline.channels.smtp_line import LineOptions, SmtpLine
 from pipeline.channels.smtp_pool import Pool
@@ -177,39 +178,6 @@ def _mapped_reply(reply: Reply, stage: Stage, personal: Sequence[str | None]) ->
     return with_detail(lookup(OUTCOMES, keys), code=code, detail=reply.message, personal=personal)
 
 
-@dataclass
-class _Window:
-    """A window under way: whom it is for, and what is known of each so far."""
-
-    envelope: Envelope
-    recipients: Sequence[Recipient]
-    ends_waiting: float
-    """The moment, by the loop's clock, from which on it does not wait for a limit any more."""
-    known: list[Sent | None] = field(init=False)
-    addresses: dict[int, str] = field(default_factory=dict)
-    """By place, as SMTP wants them; those that are none have been answered."""
-
-    def __post_init__(self) -> None:
-        self.known = [None] * len(self.recipients)
-
-    def open(self) -> list[int]:
-        """The places of those of whom nothing is known."""
-        return [place for place, sent in enumerate(self.known) if sent is None]
-
-    def domain(self, place: int) -> str:
-        """Where it goes."""
-        return self.addresses[place].rpartition("@")[2].lower()
-
-    def refuse(self, places: Sequence[int], sent: Sent) -> None:
-        """The same answer for several."""
-        for place, answer in zip(places, all_alike(sent, len(places)), strict=True):
-            self.known[place] = answer
-
-    def answers(self) -> list[Sent]:
-        """One each, in order."""
-        return [sent or replace(NOT_REACHED) for sent in self.known]
-
-
 class EmailSender:
     """Sends windows of up to 64 mails, each window over one of a few kept connections."""
 
@@ -226,13 +194,13 @@ class EmailSender:
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
         """See Sender. When the connection breaks, those behind the break are `not_reached`."""
         now = asyncio.get_running_loop().time()
-        window = _Window(envelope, recipients, now + self._settings.limit_patience_s)
+        window = Window(envelope, recipients, now + self._settings.limit_patience_s)
         try:
             async with asyncio.timeout(self._settings.window_timeout_s):
                 await self._tell(window)
         except TimeoutError:
             pass  # The mail that was under way was answered as one that took too long.
-        return window.answers()
+        return window.answers(NOT_REACHED)
 
     async def reconcile(self, envelope: Envelope, recipient: Recipient) -> Sent:
         """No server can be asked; the same Message-ID again lets a mailbox that has it already drop it."""
@@ -242,7 +210,7 @@ class EmailSender:
         """Ends the kept connections."""
         await self._pool.close()
 
-    async def _tell(self, window: _Window) -> None:
+    async def _tell(self, window: Window) -> None:
         """Sends whoever the limits let go, then the others once they may, until all are sent or the line broke."""
         self._address(window)
         while waiting := window.open():
@@ -253,7 +221,7 @@ class EmailSender:
             elif not await self._held_back(window, held):
                 return
 
-    def _address(self, window: _Window) -> None:
+    def _address(self, window: Window) -> None:
         """Finds out where each goes; those with an impossible address, or a text that cannot be sent, are answered."""
         for place, recipient in enumerate(window.recipients):
             try:
@@ -262,24 +230,24 @@ class EmailSender:
             except Refused as refused:
                 window.known[place] = Sent(Result.PERMANENT, str(refused))
 
-    def _admitted(self, window: _Window, waiting: Sequence[int]) -> tuple[Sequence[int], dict[int, Held]]:
+    def _admitted(self, window: Window, waiting: Sequence[int]) -> tuple[Sequence[int], dict[int, Held]]:
         if self._settings.limits == NO_LIMITS:
             return waiting, {}
         going: list[int] = []
         held: dict[int, Held] = {}
         for place in waiting:
-            why = self._gate.enter(window.domain(place))
+            why = self._gate.enter(window.domain(place), again=window.envelope.attempt > 1)
             if why is None:
                 going.append(place)
             else:
                 held[place] = why
         return going, held
 
-    async def _held_back(self, window: _Window, held: Mapping[int, Held]) -> bool:
+    async def _held_back(self, window: Window, held: Mapping[int, Held]) -> bool:
         """Waits for the limits; False once that would take too long: then the others are answered."""
         left_s = window.ends_waiting - asyncio.get_running_loop().time()
-        wait_s = min(why.wait_s for why in held.values())
-        if wait_s <= left_s:
+        wait_s = min(why.wait_s or left_s for why in held.values())
+        if 0 < wait_s <= left_s:
             await self._gate.changed(wait_s)
             return True
         lots: dict[tuple[Limit, str], list[int]] = {}
@@ -291,7 +259,7 @@ class EmailSender:
             window.refuse(places, Sent(result, reason, retry_after_s=retry_after_s))
         return False
 
-    async def _carry(self, window: _Window, going: Sequence[int]) -> bool:
+    async def _carry(self, window: Window, going: Sequence[int]) -> bool:
         """Sends to these; False if the connection broke before all were answered."""
         asked: deque[int] = deque()
         entered = set(going)
@@ -311,7 +279,7 @@ class EmailSender:
         return all(window.known[place] for place in going)
 
     async def _transmit(
-        self, line: SmtpLine, window: _Window, going: Sequence[int], asked: deque[int], answered: Answered
+        self, line: SmtpLine, window: Window, going: Sequence[int], asked: deque[int], answered: Answered
     ) -> None:
         try:
             await line.transmit(self._mails(line, window, going, asked), answered)
@@ -323,7 +291,7 @@ class EmailSender:
                 window.known[window.open()[0]] = mapped(TimeoutError("the window's time is over"), Stage.CONNECT)
             raise
 
-    def _mails(self, line: SmtpLine, window: _Window, going: Sequence[int], asked: deque[int]) -> Iterator[Mail]:
+    def _mails(self, line: SmtpLine, window: Window, going: Sequence[int], asked: deque[int]) -> Iterator[Mail]:
         """Made one by one, as the line asks for them."""
         for place in going:
             recipient = window.recipients[place]

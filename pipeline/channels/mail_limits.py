@@ -36,7 +36,7 @@ NO_LIMITS: Final = Limits()
 
 @dataclass(frozen=True)
 class Held:
-    """A mail that may not go yet: why, and after how many seconds it is worth asking again."""
+    """A mail that may not go yet: why, and after how many seconds it is worth asking again; 0: when another ends."""
 
     limit: Limit
     wait_s: float
@@ -58,11 +58,12 @@ class _Bucket:
     def size(self) -> float:
         return max(1.0, self.per_s)
 
-    def wait_s(self, now: float) -> float:
-        """Until there is a token; fills up first."""
+    def wait_s(self, now: float, *, again: bool = True) -> float:
+        """Until there is a token; fills up first. Who was not sent back before waits behind those who were."""
         self.tokens, self.at = min(self.size, self.tokens + (now - self.at) * self.per_s), now
         # A wait that is a rounding error short of a token would be asked for again and again.
-        return 0.0 if self.tokens >= 1.0 - 1e-9 else (1.0 - self.tokens) / self.per_s
+        wait_s = 0.0 if self.tokens >= 1.0 - 1e-9 else (1.0 - self.tokens) / self.per_s
+        return wait_s if again else max(wait_s, self.promised_until - now)
 
     def promise_s(self, now: float, count: int) -> float:
         """When `count` mails that are sent back now will all have had a token, behind those sent back before."""
@@ -81,15 +82,15 @@ class Gate:
         self._under_way: Counter[str] = Counter()
         self._left = asyncio.Event()
 
-    def enter(self, domain: str) -> Held | None:
-        """None: it may go, counts as gone, and `leave` is to be called at its end."""
+    def enter(self, domain: str, *, again: bool = False) -> Held | None:
+        """None: it may go, counts as gone, and `leave` is to be called at its end. `again`: it was tried before."""
         now, at_once = self._clock(), self._limits.domain_at_once
         if at_once is not None and self._under_way[domain] >= at_once:
-            return Held(Limit.AT_ONCE, _FULL_DOMAIN_RETRY_S)
+            return Held(Limit.AT_ONCE, 0.0)
         own = self._bucket(domain)
-        if own is not None and (wait_s := own.wait_s(now)) > 0:
+        if own is not None and (wait_s := own.wait_s(now, again=again)) > 0:
             return Held(Limit.DOMAIN, wait_s)
-        if self._all is not None and (wait_s := self._all.wait_s(now)) > 0:
+        if self._all is not None and (wait_s := self._all.wait_s(now, again=again)) > 0:
             return Held(Limit.ALL, wait_s)
         for bucket in (own, self._all):
             if bucket is not None:

@@ -51,7 +51,7 @@ class Sandbox:
         smtp_port: int = 0,
         http_port: int = 0,
         tls: Tls = "none",
-        pipelining: bool = False,
+        pipelining: bool = True,
         smtputf8: bool = False,
         x_posts_per_window: int = POSTS_PER_WINDOW,
     ) -> None:

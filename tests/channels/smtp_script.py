@@ -57,6 +57,7 @@ class Script:
     contents: dict[int, bytes] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
     connections: int = 0
+    farewells: int = 0
 
 
 class _Closed(Exception):
@@ -93,6 +94,7 @@ class _Session:
                     self._output += b"250-PIPELINING\r\n" if self._script.pipelining else b""
                     self._say(OK, "HELP")
                 elif verb == b"QUIT":
+                    self._script.farewells += 1
                     self._say(221, "bye")
                     await self._flush()
                     return
@@ -151,7 +153,7 @@ class _Session:
             if await self._content() != b"":
                 self._script.mistakes.append("content for nobody")
             self._transaction = None
-            self._say(554, "nobody was there")
+            self._answer("dot", 554, transaction)
         else:
             self._answer("data", transaction.mood.data)
             if transaction.mood.data == ASK:

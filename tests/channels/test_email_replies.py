@@ -172,6 +172,8 @@ def test_content_that_is_asked_for_though_nobody_takes_it_is_a_lone_dot() -> Non
     script = Script(deque([Mood(), Mood(rcpt=550, asks_anyway=True), Mood()]))
     assert told(script) == [TAKEN, ("permanent", "mailbox_unknown"), TAKEN]
     assert script.connections == 1
+    silent = Script(deque([Mood(), Mood(rcpt=550, asks_anyway=True, hangs="dot"), Mood()]))
+    assert told(silent, wait_s=0.2) == [TAKEN, ("permanent", "mailbox_unknown"), ("retryable", "not_reached")]
 
 
 def test_a_sender_that_is_refused_and_a_recipient_that_is_taken_bring_nobody_an_empty_mail() -> None:

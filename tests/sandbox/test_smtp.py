@@ -129,18 +129,18 @@ async def test_a_fault_waits_for_its_turn_and_its_recipient(sandbox: Sandbox) ->
     assert len(sandbox.mails) == 3
 
 
-async def test_pipelining_is_offered_only_when_asked_for(sandbox: Sandbox) -> None:
-    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=sandbox.smtp_port, start_tls=False) as client:
-        await client.ehlo()
-        assert not client.supports_extension("pipelining")
-    async with Sandbox(pipelining=True) as other:
-        reader, writer = await asyncio.open_connection("127.0.0.1", other.smtp_port)
-        mail = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
-        writer.write(b"EHLO me\r\n" + (mail + b"Subject: x\r\n\r\nx\r\n.\r\n") * 3 + b"QUIT\r\n")
-        answer = await asyncio.wait_for(reader.read(), 5)
-        assert b"250-PIPELINING" in answer
-        assert answer.count(b"250 2.0.0 OK") == len(other.mails) == 3
-        writer.close()
+async def test_pipelining_is_offered_unless_it_is_not_wanted(sandbox: Sandbox) -> None:
+    async with Sandbox(pipelining=False) as other:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=other.smtp_port, start_tls=False) as client:
+            await client.ehlo()
+            assert not client.supports_extension("pipelining")
+    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.smtp_port)
+    mail = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
+    writer.write(b"EHLO me\r\n" + (mail + b"Subject: x\r\n\r\nx\r\n.\r\n") * 3 + b"QUIT\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert b"250-PIPELINING" in answer
+    assert answer.count(b"250 2.0.0 OK") == len(sandbox.mails) == 3
+    writer.close()
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
