@@ -273,8 +273,27 @@ async def test_a_refusal_within_the_message_is_heard(make_settings: MakeSettings
 
     large = EmailContent(subject="s", text="x" * 20_000_000, html="h")
     async with serving(refusing) as url:
-        (answer,) = await sender_for(make_settings, url).send(envelope(large), [reader()])
+        answer, next_one = await sender_for(make_settings, url).send(envelope(large), READERS[:2])
     assert (answer.result, answer.reason, answer.code) == (Result.PERMANENT, "mail_too_big", "552 5.3.4")
+    assert next_one.reason == "not_reached"
+
+
+@BOTH_WAYS
+async def test_a_message_is_not_taken_by_a_server_that_says_so_before_it_has_it(
+    make_settings: MakeSettings, extension: str
+) -> None:
+    async def boasting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await converse(reader, writer, upto=b"DATA", extension=extension)
+        writer.write(b"354 go on\r\n")
+        await reader.read(1000)
+        writer.write(b"250 2.0.0 it is mine\r\n")
+        while await reader.read(1 << 20):
+            pass
+
+    large = EmailContent(subject="s", text="x" * 20_000_000, html="h")
+    async with serving(boasting) as url:
+        answers = await sender_for(make_settings, url).send(envelope(large), READERS[:2])
+    assert told(answers) == [("retryable", "service_closing"), ("retryable", "not_reached")]
 
 
 async def test_a_large_message_that_the_server_reads_slowly_arrives_whole(make_settings: MakeSettings) -> None:

@@ -130,10 +130,12 @@ async def test_a_fault_waits_for_its_turn_and_its_recipient(sandbox: Sandbox) ->
 
 
 async def test_pipelining_is_offered_unless_it_is_not_wanted(sandbox: Sandbox) -> None:
-    async with Sandbox(pipelining=False) as other:
-        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=other.smtp_port, start_tls=False) as client:
-            await client.ehlo()
-            assert not client.supports_extension("pipelining")
+    async with (
+        Sandbox(pipelining=False) as other,
+        aiosmtplib.SMTP(hostname="127.0.0.1", port=other.smtp_port, start_tls=False) as client,
+    ):
+        await client.ehlo()
+        assert not client.supports_extension("pipelining")
     reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.smtp_port)
     mail = b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n"
     writer.write(b"EHLO me\r\n" + (mail + b"Subject: x\r\n\r\nx\r\n.\r\n") * 3 + b"QUIT\r\n")
