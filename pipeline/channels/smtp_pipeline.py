@@ -78,6 +78,7 @@ class Pipeline(asyncio.Protocol):
         self._served = 0
         self._over = False
         self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[Mail | None] | None = None
         """Of the window under way."""
         self._mails: Iterator[Mail] = iter(())
@@ -104,14 +105,15 @@ class Pipeline(asyncio.Protocol):
         self._ended = self._loop.create_future()
         self._write(b"")
         self._set_deadline()
-        timer = self._loop.create_task(self._watch())
+        self._timer = self._loop.call_at(self._deadline, self._look_at_the_time)
         try:
             return await self._ended
         except asyncio.CancelledError:
             self._break_off(TimeoutError("the time for the window is over"))
             raise
         finally:
-            timer.cancel()
+            self._timer.cancel()
+            self._timer = None
             self._mails, self._answered = iter(()), _nobody
 
     def abort(self) -> None:
@@ -268,12 +270,16 @@ class Pipeline(asyncio.Protocol):
     def _set_deadline(self) -> None:
         dot = bool(self._awaited) and self._awaited[0] is Stage.DOT
         self._deadline = self._loop.time() + (self._dot_timeout_s if dot else self._command_timeout_s)
+        # A timer that is too early looks again, so that the usual reply, which only puts it off, costs none.
+        if self._timer is not None and self._deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._look_at_the_time)
 
-    async def _watch(self) -> None:
-        """One task a window looks at the time, so that a reply costs no timer."""
-        while (left_s := self._deadline - self._loop.time()) > 0:
-            await asyncio.sleep(left_s)
-        self._break_off(TimeoutError("no reply in time"))
+    def _look_at_the_time(self) -> None:
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_the_time)
+        else:
+            self._break_off(TimeoutError("no reply in time"))
 
     def _break_off(self, said: Reply | BaseException, *, ours: bool = False) -> None:
         """Ends the connection, and answers the mail whose reply was due; of those behind it nothing was sent whole."""

@@ -17,6 +17,7 @@ from pipeline.channels.email import OUTCOMES, EmailSender, EmailSettings, email_
 from pipeline.channels.smtp_reply import Stage
 from pipeline.errors import ConfigurationError
 from pipeline.sandbox import Sandbox
+from pipeline.sandbox.wire import self_signed
 from schemas.delivery import Result
 from schemas.rendering import EmailContent
 from tests.channels.samples import EMAIL, POST, envelope, intent, reader
@@ -52,7 +53,7 @@ async def sender(sandbox: Sandbox, make_settings: MakeSettings) -> AsyncIterator
 
 
 @asynccontextmanager
-async def serving(handler: Server) -> AsyncIterator[str]:
+async def serving(handler: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A server of the test's own, for what no sane server does."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -67,9 +68,9 @@ async def serving(handler: Server) -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"smtp{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         for task in tasks:
@@ -222,10 +223,9 @@ async def test_lost_after_the_final_dot_is_unknown(sandbox: Sandbox, sender: Ema
 async def test_no_reply_to_the_final_dot_is_unknown(sandbox: Sandbox, make_settings: MakeSettings) -> None:
     sandbox.fault("smtp", "hang_after_dot")
     sender = sender_for(make_settings, sandbox.smtp_url, dot_s=0.2)
-    assert told(await sender.send(envelope(), READERS[:2])) == [
-        ("unknown", "timeout_after_final_dot"),
-        ("retryable", "not_reached"),
-    ]
+    async with asyncio.timeout(3):
+        answers = await sender.send(envelope(), READERS[:2])
+    assert told(answers) == [("unknown", "timeout_after_final_dot"), ("retryable", "not_reached")]
     assert told(await sender.send(envelope(), READERS[1:2])) == [("accepted", "provider_accepted")]
     await sender.close()
 
@@ -259,6 +259,24 @@ async def test_a_short_message_that_is_lost_halfway_is_never_said_to_be_accepted
     assert answer.result in {Result.RETRYABLE, Result.UNKNOWN}
     assert sandbox.mails == []
     assert told(await sender.send(envelope(), [reader()])) == [("accepted", "provider_accepted")]
+
+
+async def test_a_loss_within_a_large_message_over_tls_is_seen_before_the_final_dot(make_settings: MakeSettings) -> None:
+    context, pem = self_signed()
+
+    async def losing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await converse(reader, writer, upto=b"DATA", extension="PIPELINING")
+        writer.write(b"354 go on\r\n")
+        await reader.read(1000)
+
+    large = EmailContent(subject="s", text="x" * 20_000_000, html="h")
+    async with serving(losing, context) as url:
+        settings = email_settings(make_settings(smtp_url=url), tls_context=ssl.create_default_context(cadata=pem))
+        assert settings is not None
+        assert told(await EmailSender(settings).send(envelope(large), READERS[:2])) == [
+            ("retryable", "connection_lost_in_data"),
+            ("retryable", "not_reached"),
+        ]
 
 
 @BOTH_WAYS

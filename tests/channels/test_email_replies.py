@@ -112,26 +112,39 @@ def verified(script: Script, windows: Sequence[Sequence[Recipient]], answers: li
             check(script, recipient, sent)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    moods=st.lists(MOODS, max_size=9),
-    manners=st.lists(MANNERS, max_size=3),
-    pipelining=st.sampled_from((True, True, True, False)),
-    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=3),
-)
-def test_what_is_said_of_a_mail_is_true_of_it(
-    moods: list[Mood], manners: list[Manner], pipelining: bool, sizes: list[int]
-) -> None:
-    script = Script(deque(moods), deque(manners), pipelining=pipelining)
-    windows = [[reader(10 * w + n) for n in range(size)] for w, size in enumerate(sizes)]
-    verified(script, windows, asyncio.run(told_by(script, windows)))
+Case = tuple[Script, list[list[Recipient]]]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(moods=st.lists(MOODS, max_size=5), manners=st.lists(MANNERS, max_size=2))
-def test_what_is_said_of_a_mail_is_true_of_it_over_tls(moods: list[Mood], manners: list[Manner]) -> None:
-    script, windows = Script(deque(moods), deque(manners)), [[reader(n) for n in range(4)]]
-    verified(script, windows, asyncio.run(told_by(script, windows, tls=True)))
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """What the server does, and up to three windows for it, side by side."""
+    script = Script(
+        deque(draw(st.lists(MOODS, max_size=9))),
+        deque(draw(st.lists(MANNERS, max_size=3))),
+        pipelining=draw(st.sampled_from((True, True, True, False))),
+    )
+    sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    return script, [[reader(10 * w + n) for n in range(size)] for w, size in enumerate(sizes)]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(case=cases())
+def test_what_is_said_of_a_mail_is_true_of_it(case: Case) -> None:
+    verified(*case, asyncio.run(told_by(*case)))
+
+
+@pytest.mark.slow
+@settings(max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
+@given(case=cases())
+def test_what_is_said_of_a_mail_is_true_of_it_at_length(case: Case) -> None:
+    verified(*case, asyncio.run(told_by(*case)))
+
+
+@pytest.mark.slow
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(case=cases())
+def test_what_is_said_of_a_mail_is_true_of_it_over_tls(case: Case) -> None:
+    verified(*case, asyncio.run(told_by(*case, tls=True)))
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
