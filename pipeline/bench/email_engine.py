@@ -72,7 +72,7 @@ def measure(runs: int) -> Iterator[Measured]:
     for course in COURSES:
         with ExitStack() as stack:
             directory = Path(stack.enter_context(TemporaryDirectory()))
-            track = _Track.laid(course, directory, stack, source)
+            track = Track.laid(course, directory, stack, source)
             found = medians([track.round() for _ in range(runs)])
         ours = found.pop("ours")
         yield Measured(course.name, "mails/s", ours, found, _versions(course))
@@ -84,7 +84,7 @@ def _versions(course: Course) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Track:
+class Track:
     """What stands ready for a course."""
 
     course: Course
@@ -94,7 +94,8 @@ class _Track:
     context: ssl.SSLContext | None
 
     @classmethod
-    def laid(cls, course: Course, directory: Path, stack: ExitStack, source: str) -> "_Track":
+    def laid(cls, course: Course, directory: Path, stack: ExitStack, source: str) -> "Track":
+        """A track with everything on it started; `stack` ends it."""
         port = stack.enter_context(smtp_sink())
         if course.delay_ms:
             port = stack.enter_context(delayed(port, course.delay_ms))
@@ -113,12 +114,13 @@ class _Track:
         course = self.course
         through = " through stunnel" if course.tls else ""
         return {
-            "ours": asyncio.run(self._ours()),
-            f"aiosmtplib sendmail, {course.connections} connections": asyncio.run(self._loop()),
+            "ours": asyncio.run(self.ours()),
+            f"aiosmtplib sendmail, {course.connections} connections": asyncio.run(self.loop()),
             f"smtp-source, {course.sessions} sessions{through}": self._smtp_source(),
         }
 
-    async def _ours(self) -> float:
+    async def ours(self) -> float:
+        """Our engine, mails a second."""
         sender = self._sender()
         windows = _windows(self.course.ours)
         envelope = _envelope()
@@ -136,8 +138,8 @@ class _Track:
         await sender.close()
         return self.course.ours / taken_s
 
-    async def _loop(self) -> float:
-        """The loop of aiosmtplib itself, given ready bytes."""
+    async def loop(self) -> float:
+        """The loop of aiosmtplib itself, given ready bytes, mails a second."""
         message, left = self._message(), iter(range(self.course.loop))
 
         async def work() -> None:

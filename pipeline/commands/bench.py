@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.bench.figures import FIGURES, RESULTS, Measured, measured, merge
+from pipeline.bench.figures import FIGURES, RESULTS, Figure, measured, merge
 
 
 def _known(names: list[str] | None) -> list[str]:
@@ -42,8 +42,7 @@ def _table() -> Table:
     return table
 
 
-def _add(table: Table, found: Measured) -> None:
-    table.add_row(found.name, found.unit, "Tocsin", f"{found.ours:,.1f}", "")
-    for name, value in found.peers.items():
-        table.add_row("", "", name, f"{value:,.1f}", f"{found.ratios[name]:.2f} x")
+def _add(table: Table, found: Figure) -> None:
+    for row in found.rows():
+        table.add_row(*row)
     table.add_section()

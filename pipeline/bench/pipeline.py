@@ -1,0 +1,61 @@
+"""The whole way: one notice to many subscribers of mail, through every room, every record durable, the log on.
+
+From the event published until the last outcome is on record. Beside it, over the same number of recipients and against
+the same smtp-sink: our email engine alone, and aiosmtplib's own loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from pipeline.bench.email_engine import Course, Track
+from pipeline.bench.figures import Measured, medians
+from pipeline.bench.running import Running, running
+from pipeline.bench.sinks import HOST, smtp_sink, tool
+from schemas.base import Severity
+from schemas.incident import IncidentOpened
+
+RECIPIENTS: Final = {"Apache Kafka": 100_000, "the embedded broker": 10_000}
+"""As many as the broker carries."""
+CONNECTIONS: Final = 4
+ACCEPTED: Final = b'"result":"accepted"'
+PATIENCE_S: Final = 600.0
+_WORDS: Final = "Logins fail for a part of the customers in Europe, and we are working on it. " * 20
+
+
+def measure(runs: int) -> Iterator[Measured]:
+    """Mails a second, by everything and by its parts."""
+    with TemporaryDirectory() as directory, smtp_sink() as port:
+        broker, count, whole = asyncio.run(_whole(Path(directory), port, runs))
+        course = Course("pipeline", False, 0, CONNECTIONS, CONNECTIONS, ours=count, loop=min(count, 20_000), source=1)
+        with ExitStack() as stack:
+            track = Track.laid(course, Path(directory), stack, tool("smtp-source", "postfix"))
+            rounds = [
+                {"email_engine": asyncio.run(track.ours()), "aiosmtplib": asyncio.run(track.loop())}
+                for _ in range(runs)
+            ]
+    found = medians([one | {"ours": rate} for one, rate in zip(rounds, whole, strict=True)])
+    ours = found.pop("ours")
+    yield Measured("pipeline", "mails/s", ours, found, {"broker": broker, "recipients": f"{count:,}"})
+
+
+async def _whole(directory: Path, port: int, runs: int) -> tuple[str, int, list[float]]:
+    async with running(directory, smtp_url=f"smtp://{HOST}:{port}") as system:
+        count = RECIPIENTS[system.broker]
+        await system.subscribe(count)
+        return system.broker, count, [await _once(system, f"run-{number}", count) for number in range(runs)]
+
+
+async def _once(system: Running, incident: str, count: int) -> float:
+    event = IncidentOpened(title="Logins fail in Europe", severity=Severity.MAJOR, summary=_WORDS[:1400])
+    async with system.outcomes() as outcomes, asyncio.timeout(PATIENCE_S):
+        begun, accepted = time.perf_counter(), 0
+        await system.publish(incident, event)
+        while accepted < count:
+            for records in (await outcomes.getmany(timeout_ms=1000)).values():
+                accepted += sum((record.value or b"").count(ACCEPTED) for record in records)
+        return count / (time.perf_counter() - begun)
