@@ -14,6 +14,7 @@ from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.fanning import FanOut
 from agents.follow import Follower
+from agents.gate import Gate
 from agents.heartbeat import Heartbeat
 from agents.holdings import FOLLOWED, Holding, Holdings
 from agents.keeping import Keeping
@@ -23,6 +24,7 @@ from agents.sending import Post
 from pipeline import clock
 from pipeline.broker import connect
 from pipeline.channels import build_senders
+from pipeline.deliver.pacing import pace_for
 from pipeline.deliver.retry import patience_for
 from pipeline.settings import Settings
 from pipeline.vault import Vault
@@ -123,10 +125,19 @@ class Deliver:
             self._vault,
             build_senders(settings, callback_url),
             {channel: patience_for(channel, settings.retry_base_s, settings.unknown_hold_s) for channel in Channel},
+            self._gates(),
             unsubscribe_url,
             clock.now,
             random.random,
         )
+
+    def _gates(self) -> dict[Channel, Gate]:
+        """A provider's limit is shared as the partitions are: nobody need know how many workers there are."""
+
+        def share() -> float:
+            return max(1, len(self._holdings.all())) / self._settings.partitions
+
+        return {channel: Gate(pace_for(channel, self._settings, clock.now()), clock.now, share) for channel in Channel}
 
     def _follower(self, apply: Callable[[Record], None]) -> Follower:
         return Follower(self._settings, FOLLOWED, apply)

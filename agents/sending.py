@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
+from agents.gate import Gate, Turn
 from agents.heartbeat import Heartbeat
 from agents.holdings import Holdings
 from agents.inhand import InHand, Records
@@ -50,6 +51,7 @@ class Post:
         vault: Vault,
         senders: Mapping[Channel, Sender],
         patience: Mapping[Channel, Patience],
+        gates: Mapping[Channel, Gate],
         unsubscribe_url: Callable[[str, Channel], str],
         clock: Clock,
         random: Callable[[], float],
@@ -64,7 +66,7 @@ class Post:
         self._unsubscribe_url = unsubscribe_url
         self._clock = clock
         self._random = random
-        self._slots = {channel: asyncio.Semaphore(sender.windows_at_once) for channel, sender in senders.items()}
+        self._gates = gates
         self._records = Records(emitter, clock)
         self.waiting = Waiting(emitter, self._records, patience, clock, random)
         self._under_way = 0
@@ -127,14 +129,9 @@ class Post:
     async def _refuse(self, work: InHand, verdicts: Mapping[str, Verdict]) -> None:
         """Puts on record who is not told, and who is told later; of the latter, waiting work first."""
         await self._records.suppress(work, {r: v.reason for r, v in verdicts.items() if isinstance(v, Suppress)})
-        put_off = [
-            Outcome(recipient=r, result=Result.DEFERRED, reason=v.reason, due=work.due(v.until))
-            for r, v in verdicts.items()
-            if isinstance(v, Defer)
-        ]
-        if put_off:
-            await self.waiting.later(work, put_off)
-            await self._records.end(work, None, put_off)
+        await self.waiting.put_off(
+            work, {r: (work.due(v.until), v.reason) for r, v in verdicts.items() if isinstance(v, Defer)}
+        )
 
     async def _send_all(self, work: InHand, recipients: Sequence[str]) -> bool:
         sender = self._senders.get(work.batch.channel)
@@ -149,7 +146,7 @@ class Post:
         return all(results)
 
     async def _in_turn(self, work: InHand, sender: Sender, window: Sequence[str]) -> bool:
-        async with self._slots[work.batch.channel]:
+        async with self._gates[work.batch.channel].turn(work.batch.lane) as slot:
             await self._holdings.opt_outs_reached(work.holding.partition)
             await self._heartbeat.fresh()
             turn = self._holdings.turn(work.holding)
@@ -159,9 +156,11 @@ class Post:
             self._begun()
             try:
                 await self._refuse(work, verdicts)
-                return await self._window(
-                    work, sender, {r: v for r, v in verdicts.items() if isinstance(v, Send)}, turn
-                )
+                admitted = {r: v for r, v in verdicts.items() if isinstance(v, Send)}
+                if slot.shut is not None:
+                    await self.waiting.put_off(work, dict.fromkeys(admitted, (slot.shut, "provider_limit")))
+                    return True
+                return await self._window(work, sender, admitted, turn, slot)
             finally:
                 self._done()
 
@@ -181,7 +180,7 @@ class Post:
         if self._under_way == 0:
             self._quiet.set()
 
-    async def _window(self, work: InHand, sender: Sender, admitted: Mapping[str, Send], turn: int) -> bool:
+    async def _window(self, work: InHand, sender: Sender, admitted: Mapping[str, Send], turn: int, slot: Turn) -> bool:
         made = [self._recipient(work, recipient) for recipient in admitted]
         reached = [recipient for recipient in made if isinstance(recipient, Recipient)]
         if unreachable := [outcome for outcome in made if isinstance(outcome, Outcome)]:
@@ -205,7 +204,9 @@ class Post:
                 return False  # as if we had died here: whoever owns the partition finds the attempt open
             failpoints.hit("deliver.before_effect")
             reconciled = {r.subscriber for r in reached if admitted[r.subscriber].reconcile}
+            began = self._clock()
             sent = await self._effect(sender, work.envelope(at), reached, reconciled)
+            slot.answered(began, self._clock(), sent)
             failpoints.hit("deliver.after_effect")
             await self._conclude(work, attempted, reached, sent)
         finally:

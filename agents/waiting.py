@@ -57,6 +57,15 @@ class Waiting:
             )
             work.holding.wait(wake)
 
+    async def put_off(self, work: InHand, until: Mapping[str, tuple[datetime, str]]) -> None:
+        """These are told later: each from its moment on, by the reason named. Waiting work first, then the record."""
+        outcomes = [
+            Outcome(recipient=r, result=Result.DEFERRED, reason=why, due=due) for r, (due, why) in until.items()
+        ]
+        if outcomes:
+            await self.later(work, outcomes)
+            await self._records.end(work, None, outcomes)
+
     async def secure(self, work: InHand) -> None:
         """Sees to it that whoever has no end yet is brought back by waiting work, before the batch is acknowledged.
 

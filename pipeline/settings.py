@@ -71,11 +71,19 @@ class Settings(BaseSettings):
     twilio_messaging_service_sid: str | None = None
     twilio_base_url: str | None = Field(default=None, description="another host than Twilio's, for the sandbox")
 
+    sms_per_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="messages a second that the number, or the service's pool, may send, over all workers",
+    )
+
     x_consumer_key: SecretStr | None = None
     x_consumer_secret: SecretStr | None = None
     x_access_token: SecretStr | None = None
     x_access_token_secret: SecretStr | None = None
     x_base_url: str | None = Field(default=None, description="another host than X's, for the sandbox")
+    x_posts_per_quarter_hour: int = Field(default=100, ge=2, description="what X allows the account in 15 minutes")
+    x_posts_per_day: int = Field(default=10_000, ge=2, description="what X allows the app in 24 hours")
 
     public_url: str = Field(
         default="http://127.0.0.1:8025",

@@ -49,8 +49,20 @@ class Envelope:
 
 
 @dataclass(frozen=True)
+class Allowance:
+    """What a provider says may still go within one of its windows, and when the next one begins."""
+
+    window_s: float
+    remaining: int
+    until: datetime
+
+
+@dataclass(frozen=True)
 class Sent:
-    """What came of it for one recipient. `code` and `detail` are the provider's, without addresses."""
+    """What came of it for one recipient. `code` and `detail` are the provider's, without addresses.
+
+    `allowances`: what the provider said beside it about its limits.
+    """
 
     result: Result
     reason: str
@@ -59,6 +71,7 @@ class Sent:
     provider_id: str | None = None
     retry_after_s: float | None = None
     opt_out: bool = False
+    allowances: tuple[Allowance, ...] = ()
 
 
 class Sender(Protocol):
@@ -67,8 +80,6 @@ class Sender(Protocol):
     channel: Channel
     max_window: int
     """Recipients in one call of `send`."""
-    windows_at_once: int
-    """Calls of `send` beside each other that are of use."""
 
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
         """Tells each recipient, and says what happened, one answer each, in their order."""

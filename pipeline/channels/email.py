@@ -186,7 +186,6 @@ class EmailSender:
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
-        self.windows_at_once = settings.connections
         self._pool = Pool(lambda: SmtpLine(settings.line), limit=settings.connections, idle_s=settings.idle_s)
         self._gate = Gate(settings.limits, lambda: asyncio.get_running_loop().time())
         self._templates: OrderedDict[tuple[str, bool], MailTemplate] = OrderedDict()

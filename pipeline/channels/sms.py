@@ -213,7 +213,6 @@ class SmsSender:
 
     channel = Channel.SMS
     max_window = 1
-    windows_at_once = 16
 
     def __init__(self, settings: SmsSettings, callback_url: Callable[[str, int], str], *, clock: Clock = now) -> None:
         self._settings = settings

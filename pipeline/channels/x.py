@@ -5,7 +5,9 @@ import html
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from json import JSONDecodeError, loads
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ from tweepy.asynchronous import AsyncClient
 from tweepy.errors import HTTPException
 from yarl import URL
 
-from pipeline.channels.base import Envelope, Mapped, Recipient, Sent, all_alike, lookup, with_detail
+from pipeline.channels.base import Allowance, Envelope, Mapped, Recipient, Sent, all_alike, lookup, with_detail
 from pipeline.channels.http import NETWORK_ERRORS, mapped_network_error, retry_after_s, session
 from pipeline.clock import Clock, now
 from pipeline.errors import ConfigurationError
@@ -47,6 +49,11 @@ _WORDS: Final = (("duplicate", re.compile(r"duplicate", re.IGNORECASE)), ("too l
 _TALKATIVE: Final = ("tweepy.asynchronous.client", "tweepy.client", "oauthlib.oauth1.rfc5849")
 _LINK: Final = re.compile(r"\S*(?:https?://|t\.co/)\S*")
 _TIMELINE: Final = 50
+_LIMITS: Final = (("x-rate-limit", 900.0), ("x-user-limit-24hour", 86400.0), ("x-app-limit-24hour", 86400.0))
+"""How X's headers about a limit begin, and the seconds of its window: docs.x.com/fundamentals/rate-limits."""
+
+_headers: ContextVar[Mapping[str, str]] = ContextVar("x_response_headers")
+"""Of the call under way: tweepy gives back the content alone."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +104,31 @@ def until_reset_s(headers: Mapping[str, str], clock: Clock) -> float | None:
     """Seconds until a used-up limit is open again, by the headers of the window's and of the day's limits."""
     present = clock().timestamp()
     waits = [retry_after_s(headers, clock)]
-    for limit in ("x-rate-limit", "x-user-limit-24hour", "x-app-limit-24hour"):
+    for limit, _ in _LIMITS:
         reset = headers.get(f"{limit}-reset", "")
         if reset.isdecimal() and headers.get(f"{limit}-remaining", "0") == "0":
             waits.append(max(0.0, float(reset) - present))
     return max((wait for wait in waits if wait is not None), default=None)
 
 
+def allowances(headers: Mapping[str, str]) -> tuple[Allowance, ...]:
+    """What X says is left of each of its limits; what it does not say, or not in numbers, is left out."""
+    found = []
+    for limit, window_s in _LIMITS:
+        remaining, reset = headers.get(f"{limit}-remaining", ""), headers.get(f"{limit}-reset", "")
+        if remaining.isdecimal() and reset.isdecimal():
+            try:
+                found.append(Allowance(window_s, int(remaining), datetime.fromtimestamp(int(reset), UTC)))
+            except (ValueError, OverflowError, OSError):
+                continue  # no moment of this calendar
+    return tuple(found)
+
+
 class _Answer(aiohttp.ClientResponse):
     """An answer whose JSON is always an object: tweepy stumbles over HTML (503) and over empty bodies (429)."""
 
     async def json(self, **_: Any) -> Any:
+        _headers.set(self.headers)
         try:
             # `text`, not `read`: tweepy has released the answer by now, and a second `read` refuses then
             content = loads(await self.text("utf-8") or "{}")
@@ -155,7 +176,6 @@ class XSender:
 
     channel = Channel.X
     max_window = 1
-    windows_at_once = 1
 
     def __init__(self, settings: XSettings, *, clock: Clock = now) -> None:
         keep_credentials_out_of_logs()
@@ -210,17 +230,19 @@ class XSender:
             await self._client.session.close()
 
     async def _post(self, arguments: Mapping[str, Any]) -> Sent:
+        _headers.set({})
         try:
             answer = await self._bounded(self._client.create_tweet, **arguments)
         except (HTTPException, *NETWORK_ERRORS) as error:
-            sent = mapped(error)
+            sent = replace(mapped(error), allowances=allowances(_headers.get()))
             if sent.reason == "rate_limited" and isinstance(error, HTTPException):
                 sent = replace(sent, retry_after_s=until_reset_s(error.response.headers, self._clock))
             return sent
         post_id = (answer.get("data") or {}).get("id")
         if not post_id:
             return Sent(Result.UNKNOWN, "answer_unreadable")
-        return Sent(Result.ACCEPTED, "provider_accepted", code="201", provider_id=str(post_id))
+        left = allowances(_headers.get())
+        return Sent(Result.ACCEPTED, "provider_accepted", code="201", provider_id=str(post_id), allowances=left)
 
     async def _on_timeline(self, text: str) -> str | None:
         """The id of the latest own post with this text."""

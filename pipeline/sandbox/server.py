@@ -23,6 +23,8 @@ T = TypeVar("T")
 HOST = "127.0.0.1"
 NUMBER = "+15005550006"
 ACCOUNT_SID = "AC" + "5a" * 16
+SMS_PER_S = 1000
+"""What the double takes is only what this machine can."""
 AUTH_TOKEN = "sandbox-auth-token"  # noqa: S105 - nothing that it opens leaves this machine
 X_KEYS = {
     "X_CONSUMER_KEY": "sandbox-consumer-key",
@@ -132,6 +134,7 @@ class Sandbox:
             "TOCSIN_TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "TOCSIN_TWILIO_AUTH_TOKEN": self._auth_token,
             "TOCSIN_TWILIO_FROM": NUMBER,
+            "TOCSIN_SMS_PER_S": str(SMS_PER_S),
             "TOCSIN_X_BASE_URL": self.x_url,
             **{f"TOCSIN_{name}": value for name, value in X_KEYS.items()},
         }

@@ -12,7 +12,7 @@ from tweepy import errors as tweepy_errors
 
 from pipeline.channels.base import Sent
 from pipeline.channels.http import NETWORK
-from pipeline.channels.x import OUTCOMES, XSender, XSettings, mapped, payload, until_reset_s, x_settings
+from pipeline.channels.x import OUTCOMES, XSender, XSettings, allowances, mapped, payload, until_reset_s, x_settings
 from pipeline.errors import ConfigurationError
 from pipeline.sandbox import Sandbox
 from schemas.delivery import Result
@@ -71,6 +71,19 @@ async def test_a_used_up_limit_is_told_with_its_reset_and_blocks_nobody(sandbox:
     assert told(answer) == ("retryable", "rate_limited")
     assert answer.retry_after_s is not None
     assert 590 < answer.retry_after_s <= 601
+
+
+async def test_what_x_says_is_left_of_its_limit_comes_with_the_answer(sandbox: Sandbox, sender: XSender) -> None:
+    first, second = await post(sender, "one"), await post(sender, "two")
+    assert [allowance.window_s for allowance in first.allowances] == [900.0]
+    assert first.allowances[0].remaining - second.allowances[0].remaining == 1
+    sandbox.fault("x", "rate_limit", seconds=600)
+    assert (await post(sender, "three")).allowances[0].remaining == 0
+
+
+@pytest.mark.parametrize("reset", ["", "soon", "-1", "9" * 30])
+def test_a_reset_that_is_no_moment_is_left_out(reset: str) -> None:
+    assert allowances({"x-rate-limit-remaining": "7", "x-rate-limit-reset": reset}) == ()
 
 
 async def test_an_empty_429_is_read_as_one(sandbox: Sandbox, sender: XSender) -> None:

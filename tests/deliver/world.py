@@ -15,12 +15,14 @@ from typing import Any, cast
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.fanning import FanOut
+from agents.gate import Gate
 from agents.heartbeat import Heartbeat
 from agents.holdings import FOLLOWED, NOWHERE, Holdings
 from agents.keeping import Keeping
 from agents.sending import Post
 from pipeline.channels.base import Envelope, Recipient, Sent
 from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.pacing import AtOnce, Pace
 from pipeline.deliver.retry import patience_for
 from pipeline.deliver.store import Place, proof_of
 from pipeline.vault import Vault
@@ -53,6 +55,9 @@ class World:
     kept: list[object] = field(default_factory=list)
     """Tasks of the dead: one that is collected would run its clean-up, which a killed process does not."""
     trouble: int = STEPS_OF_TROUBLE
+    paces: dict[Channel, Pace] = field(
+        default_factory=lambda: {channel: Pace(AtOnce.fixed(1 if channel is Channel.X else 4)) for channel in Channel}
+    )
 
     def append(self, outgoing: Outgoing) -> int:
         """The offset of a record that is durable from now on."""
@@ -122,6 +127,7 @@ class Process:
             self.pen, self.dead, self.holdings, cast(Heartbeat, _Beating()), world.vault,
             self.providers,
             {channel: patience_for(channel, 5, 60) for channel in Channel},
+            {channel: Gate(pace, lambda: world.now, lambda: 1.0) for channel, pace in world.paces.items()},
             lambda subscriber, channel: f"https://example.com/{subscriber}/{channel}",
             lambda: world.now, world.random.random,
         )  # fmt: skip
@@ -245,7 +251,6 @@ class _Provider:
     def __init__(self, process: Process, channel: Channel) -> None:
         self._process, self.channel = process, channel
         self.max_window = 2 if channel is Channel.EMAIL else 1
-        self.windows_at_once = {Channel.EMAIL: 4, Channel.SMS: 16, Channel.X: 1}[channel]
 
     async def send(self, envelope: Envelope, recipients: Sequence[Recipient]) -> list[Sent]:
         return [await self._one(recipient) for recipient in recipients]
