@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import faust
@@ -19,18 +19,25 @@ from agents.heartbeat import Heartbeat
 from agents.holdings import FOLLOWED, Holding, Holdings
 from agents.keeping import Keeping
 from agents.lanes import Handle, serve
+from agents.ordering import Ordering
 from agents.receiving import Receiving
 from agents.sending import Post
+from agents.spending import Spending
 from pipeline import clock
 from pipeline.broker import connect
 from pipeline.channels import build_senders
 from pipeline.deliver.pacing import pace_for
 from pipeline.deliver.retry import patience_for
+from pipeline.deliver.spending import caps
+from pipeline.operators import OPERATOR, SIGNATURE, Registry
 from pipeline.settings import Settings
 from pipeline.vault import Vault
-from schemas import topics
+from schemas import codec, topics
 from schemas.base import Channel, Lane
-from schemas.codec import Record
+from schemas.codec import Event, Record, Undecodable
+from schemas.delivery import ParkedOrder
+from schemas.notice import Notice
+from schemas.operator import Signature
 
 ROOM = "deliver"
 WAKE_EVERY_S = 0.2
@@ -66,6 +73,7 @@ class Deliver:
                 self._agent(topics.deliveries(channel, lane), self._batch)
         self._agent(topics.PROVIDER_RECEIPTS, self._receipt)
         self._agent(topics.SUBSCRIBER_EVENTS_TOPIC, self._subscriber)
+        self._agent(topics.DELIVERY_ORDERS, self._order)
 
     async def _notice(self, record: Record) -> bool:
         return await self._fan_out.handle(record)
@@ -78,6 +86,9 @@ class Deliver:
 
     async def _subscriber(self, record: Record) -> bool:
         return await self._receiving.subscriber(record)
+
+    async def _order(self, record: Record) -> bool:
+        return await self._ordering.handle(record)
 
     def _agent(self, topic: topics.Topic, handle: Handle) -> None:
         async def work(stream: Any) -> None:
@@ -95,18 +106,50 @@ class Deliver:
             self._holdings = Holdings(self._follower, self._take_over, keeping)
             self._fan_out = FanOut(self._emitter, dead, self._holdings, clock.now)
             self._counting = Counting(self._emitter, self._holdings, clock.now)
-            self._policies = Follower(self._settings, [topics.POLICIES], self._counting.published)
+            self._spending = Spending(self._emitter, self._holdings, caps(self._settings), clock.now)
+            self._registry = Registry(self._vault)
             self._receiving = Receiving(self._emitter, dead, self._holdings, clock.now)
             self._post = self._make_post(dead)
+            self._ordering = Ordering(self._emitter, dead, self._holdings, self._signed, self._kept, clock.now)
             await self._holdings.start()
-            await self._policies.start()
-            await self._policies.assign(range(self._settings.partitions))
+            await self._follow_all()
             self._started.set()
             self._background.run(self._wake())
             self._background.run(self._count())
             self._background.run(self._keep())
+            self._background.run(self._tell_spending())
         except Exception as error:
             die(error)
+
+    async def _follow_all(self) -> None:
+        """What every worker reads of every partition. What was spent is read to its end before anything is sent."""
+        every = range(self._settings.partitions)
+        self._policies = Follower(self._settings, [topics.POLICIES], self._counting.published)
+        self._operators = Follower(self._settings, [topics.OPERATORS], self._registry.apply)
+        spent = Follower(self._settings, [topics.DELIVERY_SPENDING], self._spending.heard)
+        for follower, partitions in ((self._policies, every), (self._operators, range(1)), (spent, every)):
+            await follower.start()
+            await follower.assign(partitions)
+        await asyncio.gather(*(spent.caught_up(partition) for partition in every))
+
+    async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
+        """Operators are read up to this moment: whoever was taken away just now orders nothing any more."""
+        await self._operators.caught_up(0)
+        name, signature = event.extensions.get(OPERATOR), event.extensions.get(SIGNATURE)
+        return self._registry.signature(name, signature) if name and signature else None
+
+    async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:
+        """Read from the beginning: a week of notices, and only when a person orders something."""
+        found: dict[str, Notice] = {}
+        for lane in Lane:
+            async for record in connect.read_all(self._settings, topics.notices(lane).name, partitions=[partition]):
+                try:
+                    notice = codec.decode(record, Notice).data
+                except Undecodable:
+                    continue  # its dead letter is there since it came
+                if notice.notice_id in names:
+                    found[notice.notice_id] = notice
+        return found
 
     def _make_post(self, dead: DeadLetters) -> Post:
         settings, base = self._settings, self._settings.public_url.rstrip("/")
@@ -126,6 +169,7 @@ class Deliver:
             build_senders(settings, callback_url),
             {channel: patience_for(channel, settings.retry_base_s, settings.unknown_hold_s) for channel in Channel},
             self._gates(),
+            self._spending,
             unsubscribe_url,
             clock.now,
             random.random,
@@ -199,6 +243,11 @@ class Deliver:
         await asyncio.gather(*(self._policies.caught_up(p) for p in range(self._settings.partitions)))
         while True:
             await self._counting.tell()
+            await asyncio.sleep(COUNT_EVERY_S)
+
+    async def _tell_spending(self) -> None:
+        while True:
+            await self._spending.tell()
             await asyncio.sleep(COUNT_EVERY_S)
 
 

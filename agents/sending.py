@@ -7,7 +7,7 @@ as unknown, and never work that nobody knows of.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
@@ -15,6 +15,7 @@ from agents.gate import Gate, Turn
 from agents.heartbeat import Heartbeat
 from agents.holdings import Holdings
 from agents.inhand import InHand, Records
+from agents.spending import Spending
 from agents.waiting import Waiting
 from pipeline import failpoints
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
@@ -22,6 +23,8 @@ from pipeline.clock import Clock
 from pipeline.deliver.admit import Defer, Send, Skip, Suppress, Verdict, admit
 from pipeline.deliver.past import Lookback
 from pipeline.deliver.retry import Patience, outcome_of
+from pipeline.deliver.spending import REASON as SPENDING_CAP
+from pipeline.deliver.spending import units_of
 from pipeline.vault import Unreadable, Vault
 from schemas import topics
 from schemas.base import Channel
@@ -52,6 +55,7 @@ class Post:
         senders: Mapping[Channel, Sender],
         patience: Mapping[Channel, Patience],
         gates: Mapping[Channel, Gate],
+        spending: Spending,
         unsubscribe_url: Callable[[str, Channel], str],
         clock: Clock,
         random: Callable[[], float],
@@ -67,6 +71,7 @@ class Post:
         self._clock = clock
         self._random = random
         self._gates = gates
+        self._spending = spending
         self._records = Records(emitter, clock)
         self.waiting = Waiting(emitter, self._records, patience, clock, random)
         self._under_way = 0
@@ -140,6 +145,9 @@ class Post:
             if recipients:
                 await self._records.end(work, None, outcomes)
             return True
+        if recipients and (why := self._too_dear(work)):
+            await self._records.end(work, None, _parked(recipients, why))
+            return True
         size = sender.max_window
         windows = [recipients[start : start + size] for start in range(0, len(recipients), size)]
         results = await asyncio.gather(*(self._in_turn(work, sender, window) for window in windows))
@@ -187,7 +195,10 @@ class Post:
             await self._records.end(work, None, unreachable)
         if not reached:
             return True
-        batch, at = work.batch, self._clock()
+        batch, at, units = work.batch, self._clock(), units_of(work.batch.rendering) * len(reached)
+        if (why := self._too_dear(work, len(reached))) is not None:
+            await self._records.end(work, None, _parked([recipient.subscriber for recipient in reached], why))
+            return True
         attempted = DeliveryAttempted(
             **work.named(at),
             attempt_id=attempt_id(batch.batch_id, batch.attempt, reached[0].subscriber),
@@ -195,10 +206,12 @@ class Post:
             kind=batch.kind,
             rendering=batch.rendering.sha256,
             recipients=tuple(recipient.subscriber for recipient in reached),
+            units=units,
         )
         self.waiting.in_hand.add(attempted.attempt_id)
         try:
-            await self._records.of(work, attempted, attempted.attempt_id)
+            with self._spending.about_to(batch.channel, batch.incident, at, units):
+                await self._records.of(work, attempted, attempted.attempt_id)
             await self._heartbeat.fresh()
             if not self._holdings.lasts(work.holding, turn):
                 return False  # as if we had died here: whoever owns the partition finds the attempt open
@@ -213,6 +226,14 @@ class Post:
             self.waiting.in_hand.discard(attempted.attempt_id)
         failpoints.hit("deliver.after_record")
         return True
+
+    def _too_dear(self, work: InHand, messages: int = 1) -> str | None:
+        """Which cap so many messages would exceed, unless a person ordered them all the same."""
+        batch = work.batch
+        if batch.ordered is not None:
+            return None
+        units = units_of(batch.rendering) * messages
+        return self._spending.why_not(batch.channel, batch.incident, self._clock(), units)
 
     async def _effect(
         self, sender: Sender, envelope: Envelope, recipients: Sequence[Recipient], reconcile: set[str]
@@ -284,3 +305,8 @@ class Post:
             unsubscribe_url=self._unsubscribe_url(subscriber_id, batch.channel),
             first_intent_id=holding.ledger.first_intent(batch.incident, batch.channel, subscriber_id),
         )
+
+
+def _parked(recipients: Iterable[str], why: str) -> list[Outcome]:
+    """They wait for a person, who may let them go all the same (`tocsin deliveries retry`)."""
+    return [Outcome(recipient=r, result=Result.PARKED, reason=SPENDING_CAP, detail=why) for r in recipients]

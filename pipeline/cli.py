@@ -31,6 +31,7 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "incident": Entry(ON_CALL, "Open, update or resolve an incident; approve, hold back, correct."),
     "status": Entry(ON_CALL, "Workers, lag, open incidents, and what is due."),
+    "deliveries": Entry(ON_CALL, "Messages that wait for a person: list them, try again, give up."),
     "deadletters": Entry(ON_CALL, "Input that could not be used: list, show, replay."),
     "demo": Entry(RUN, "Play a large incident end to end on this machine, then verify the log."),
     "up": Entry(RUN, "Start broker, rooms and web service, one process each, until Ctrl-C."),

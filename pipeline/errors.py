@@ -15,6 +15,7 @@ TocsinError
 ├── BadFile, Refused        a file of subscribers, or a line of it, cannot be taken (registrations)
 ├── RecordingError          a file of recorded incidents cannot be read (recorded)
 ├── Unanswered              an order was taken, but nothing was decided on it in time (commands.answering)
+├── NotObeyed               an order on parked messages was taken, but not done in time (commands.deliveries)
 ├── NotAsShown              an approval would name other words than those that can be shown (commands.orders)
 ├── NotKept                 a dead letter's record is nowhere in full any more (commands.deadletters)
 └── Unfinished              not everything was told and sealed within the time given (commands.completion)

@@ -34,6 +34,7 @@ from schemas import codec, topics
 from schemas.base import is_id, rfc3339
 from schemas.codec import Outgoing, Record, Undecodable
 from schemas.command import OperatorCommand
+from schemas.delivery import ParkedOrder
 from schemas.ids import derived
 from schemas.incident import IncidentEvent
 from schemas.operator import Operator, Signature
@@ -64,7 +65,9 @@ class Signer:
         """The public half, as it is registered."""
         return authority.base64url(self.key.public_key().public_bytes_raw())
 
-    def extensions(self, incident: str, id: str, source: str, data: OperatorCommand | IncidentEvent) -> dict[str, str]:
+    def extensions(
+        self, incident: str, id: str, source: str, data: OperatorCommand | IncidentEvent | ParkedOrder
+    ) -> dict[str, str]:
         """What `codec.encode` is to add to an input so that it counts as theirs."""
         said = json.loads(data.model_dump_json(exclude_none=True))
         return {OPERATOR: self.name, SIGNATURE: authority.sign(self.key, incident, id, source, data.TYPE, said)}

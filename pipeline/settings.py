@@ -77,12 +77,17 @@ class Settings(BaseSettings):
         description="messages a second that the number, or the service's pool, may send, over all workers",
     )
 
+    sms_cap_per_incident: int = Field(default=20_000, ge=0, description="SMS segments; more wait for a person's order")
+    sms_cap_per_day: int = Field(default=50_000, ge=0, description="SMS segments of all incidents of a day (UTC)")
+
     x_consumer_key: SecretStr | None = None
     x_consumer_secret: SecretStr | None = None
     x_access_token: SecretStr | None = None
     x_access_token_secret: SecretStr | None = None
     x_base_url: str | None = Field(default=None, description="another host than X's, for the sandbox")
     x_posts_per_quarter_hour: int = Field(default=100, ge=2, description="what X allows the account in 15 minutes")
+    x_cap_per_incident: int = Field(default=100, ge=0, description="posts; more wait for a person's order")
+    x_cap_per_day: int = Field(default=300, ge=0, description="posts on all incidents of a day (UTC)")
     x_posts_per_day: int = Field(default=10_000, ge=2, description="what X allows the app in 24 hours")
 
     public_url: str = Field(

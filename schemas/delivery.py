@@ -4,15 +4,17 @@ The order of records is intent, attempt, outcome; an attempt is durable before t
 and its terminal outcome are one record.
 """
 
+from datetime import date
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.base import Channel, Id, Instant, Lane, Message, Severity, Sha256
+from schemas.base import Channel, Id, Instant, Lane, Line, Message, Severity, Sha256
 from schemas.census import Group
 from schemas.journal import NoticeKind
 from schemas.notice import Manners, PlayedClock
+from schemas.operator import Signature
 from schemas.rendering import UTC, Rendering
 
 MAX_BATCH = 500
@@ -46,6 +48,7 @@ class DeliveryBatch(Message):
     clock: PlayedClock | None = None
     recipients: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_BATCH)]
     attempt: Annotated[int, Field(ge=1)] = 1
+    ordered: Id | None = Field(default=None, description="the order by which a person lets it pass the spending cap")
 
 
 class Result(StrEnum):
@@ -110,6 +113,7 @@ class DeliveryAttempted(_OfOneNotice):
     kind: NoticeKind
     rendering: Sha256
     recipients: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_WINDOW)]
+    units: int = Field(default=0, ge=0, description="SMS segments, or posts, that it costs at most")
 
 
 class DeliveriesEnded(_OfOneNotice):
@@ -119,6 +123,36 @@ class DeliveriesEnded(_OfOneNotice):
     attempt_id: Id | None = None
     attempt: int
     outcomes: tuple[Outcome, ...]
+
+
+class ParkedOrder(Message):
+    """What a person orders for messages that were parked for one reason, up to the moment they looked.
+
+    `incident` and `channel`: only those; none named: of every one. Signed as an incident's commands are, one copy for
+    each partition.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.parked_order.v1"
+    order: Literal["retry", "give_up"]
+    reason: str
+    incident: Id | None = None
+    channel: Channel | None = None
+    parked_until: Instant
+    because: Line | None = None
+
+
+class ParkedOrdered(_OfOneNotice):
+    """These were parked in turn `attempt`, and a person ordered them tried again, or given up: who stands in `signed`.
+
+    The signature is over `order` and its id, for the incident that the order names ("deliveries" if it names none).
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.parked_ordered.v1"
+    order_id: Id
+    order: ParkedOrder
+    signed: Signature
+    attempt: int
+    recipients: tuple[Id, ...]
 
 
 class ReceiptRecorded(Message):
@@ -165,10 +199,27 @@ DELIVERY_RECORDS: tuple[type[Message], ...] = (
     DeliveriesIntended,
     DeliveryAttempted,
     DeliveriesEnded,
+    ParkedOrdered,
     ReceiptRecorded,
     NoticeSuperseded,
     NoticeWalked,
 )
+
+
+class SpentOn(Message):
+    """What was spent on one channel: for an incident, or on a day (UTC)."""
+
+    channel: Channel
+    incident: Id | None = None
+    day: date | None = None
+    units: int
+
+
+class SpendingCounted(Message):
+    """What one partition's deliveries have cost so far, in SMS segments and posts: for the workers of the others."""
+
+    TYPE: ClassVar[str] = "io.tocsin.delivery.spending_counted.v1"
+    spent: tuple[SpentOn, ...]
 
 
 class DeliveryWake(Message):

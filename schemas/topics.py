@@ -8,7 +8,7 @@ from schemas.base import Channel, Lane, Message
 from schemas.census import Census
 from schemas.command import COMMANDS
 from schemas.deadletter import DeadLetter
-from schemas.delivery import DELIVERY_RECORDS, DeliveryBatch, DeliveryWake
+from schemas.delivery import DELIVERY_RECORDS, DeliveryBatch, DeliveryWake, ParkedOrder, SpendingCounted
 from schemas.incident import EVENTS
 from schemas.journal import JournalEntry
 from schemas.notice import Notice
@@ -86,7 +86,7 @@ CENSUS = Topic(
 OPERATORS = Topic(
     "operators", (Operator,), "operator's name", FOR_EVER_MS,
     "Who may order something, with their public key and roles; a tombstone takes them away.",
-    ("operators",), ("decide", "operators"), partitions=1,
+    ("operators",), ("decide", "deliver", "operators"), partitions=1,
     # Not compacted: the fold must have seen what was once in force, to know it when someone writes it once more.
 )  # fmt: skip
 SUBSCRIBER_KEYS = Topic(
@@ -101,6 +101,15 @@ DELIVERY_WAKES = Topic(
 DELIVERY_RECORDS_TOPIC = Topic(
     "delivery.records", DELIVERY_RECORDS, "the subscribers' partition", FOR_EVER_MS,
     "Intents, attempts, outcomes and receipts.", ("deliver",), ("deliver", "record"),
+)  # fmt: skip
+DELIVERY_ORDERS = Topic(
+    "delivery.orders", (ParkedOrder,), "explicit: one copy each", 30 * DAY_MS,
+    "What a person orders for messages that were parked.", ("operators",), ("deliver",),
+)  # fmt: skip
+DELIVERY_SPENDING = Topic(
+    "delivery.spending", (SpendingCounted,), "the subscribers' partition", FOR_EVER_MS,
+    "What each partition's SMS and posts have cost, so that every worker knows the sum.", ("deliver",), ("deliver",),
+    cleanup="compact",
 )  # fmt: skip
 PROVIDER_RECEIPTS = Topic(
     "provider.receipts", RECEIPTS, "the partition in the token", 7 * DAY_MS,
@@ -154,6 +163,8 @@ ALL: tuple[Topic, ...] = (
     *(deliveries(channel, lane) for channel in Channel for lane in Lane),
     DELIVERY_WAKES,
     DELIVERY_RECORDS_TOPIC,
+    DELIVERY_ORDERS,
+    DELIVERY_SPENDING,
     PROVIDER_RECEIPTS,
     POLICIES,
     OPERATORS,

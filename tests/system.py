@@ -27,7 +27,7 @@ from pipeline.subscribers import subscribe
 from pipeline.vault import Vault
 from schemas import codec
 from schemas import topics as wire
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, ParkedOrdered, Result
 from schemas.ids import intent_id
 from schemas.incident import IncidentEvent
 from schemas.policy import PolicyPublished, hash_of
@@ -233,6 +233,11 @@ class System:
                 work = ledger.work(Told(data.incident, data.seq, data.channel), outcome.recipient)
                 if work is not None and work.result is not None:
                     found.results[intent] = work.result
+        if isinstance(data, ParkedOrdered):
+            for recipient in data.recipients:
+                work = ledger.work(Told(data.incident, data.seq, data.channel), recipient)
+                if work is not None and work.result is not None:
+                    found.results[intent_id(data.incident, data.seq, recipient, data.channel)] = work.result
 
     async def all_settled(self, intents: int, within_s: float = 90) -> Delivered:
         """Waits until this many intents are on record and each has come to a terminal outcome."""

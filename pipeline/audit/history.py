@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from pipeline.deliver.parked import ORDERS
 from schemas.audit import AuditEntry
 from schemas.base import Channel, Message
 from schemas.codec import TYPES
@@ -16,7 +17,9 @@ from schemas.delivery import (
     DeliveryAttempted,
     NoticeSuperseded,
     Outcome,
+    ParkedOrdered,
     ReceiptRecorded,
+    Result,
 )
 from schemas.ids import intent_id
 from schemas.journal import JournalEntry
@@ -24,7 +27,7 @@ from schemas.topics import SUBSCRIBER_EVENTS_TOPIC
 
 M = TypeVar("M", bound=Message)
 Delivery = DeliveriesIntended | DeliveryAttempted | DeliveriesEnded
-Record = Delivery | NoticeSuperseded
+Record = Delivery | NoticeSuperseded | ParkedOrdered
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,14 @@ class Fate:
             return self
         unknowns = self.unknowns + (outcome.result == "unknown")
         return replace(self, outcome=outcome, ended_at=record.at, unknowns=unknowns)
+
+    def ordered(self, record: ParkedOrdered, recipient: str) -> "Fate":
+        """A person ended its parking; what did not wait for one stays as it is."""
+        if self.outcome is None or self.outcome.result is not Result.PARKED:
+            return self
+        result = Result.SUPPRESSED if record.order.order == "give_up" else Result.DEFERRED
+        outcome = Outcome(recipient=recipient, result=result, reason=ORDERS[record.order.order])
+        return replace(self, outcome=outcome, ended_at=record.at)
 
 
 @dataclass
@@ -114,6 +125,10 @@ def _deliver(found: History, record: Record) -> None:
         for outcome in record.outcomes:
             fates[outcome.recipient] = fates.get(outcome.recipient, Fate()).ended(record, outcome)
         return
+    if isinstance(record, ParkedOrdered):
+        for recipient in record.recipients:
+            fates[recipient] = fates.get(recipient, Fate()).ordered(record, recipient)
+        return
     for recipient in record.recipients:
         fate = fates.get(recipient, Fate())
         fates[recipient] = fate.intended(record) if isinstance(record, DeliveriesIntended) else fate.attempted(record)
@@ -139,6 +154,7 @@ def _delivery(entry: AuditEntry) -> Record | None:
         or _parsed(entry, DeliveryAttempted)
         or _parsed(entry, DeliveriesEnded)
         or _parsed(entry, NoticeSuperseded)
+        or _parsed(entry, ParkedOrdered)
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from pipeline.commands.lag import lags
 from pipeline.commands.overview import owed, read_journal
 from pipeline.decide.state import IncidentState
 from pipeline.deliver.ledger import Ledger
+from pipeline.deliver.parked import heaps
 from pipeline.errors import BrokerError
 from pipeline.replay.spans import counted as counted  # others say it as this command does
 from pipeline.settings import Settings
@@ -61,6 +63,16 @@ class Waiting(BaseModel):
     next: Instant | None
 
 
+class ParkedHeap(BaseModel):
+    """Messages that wait for a person: of one incident and channel, for one reason."""
+
+    incident: str
+    channel: str
+    reason: str
+    count: int
+    since: Instant
+
+
 class Status(BaseModel):
     """Everything that `tocsin status` says. What hangs on the broker is None where it does not answer."""
 
@@ -71,6 +83,7 @@ class Status(BaseModel):
     lag: dict[str, int] | None = None
     incidents: list[Open] | None = None
     waiting: Waiting | None = None
+    parked: list[ParkedHeap] | None = None
     dead_letters: int | None = None
 
 
@@ -97,7 +110,9 @@ async def gather(settings: Settings, now: datetime) -> Status:
         found.incidents = [
             _open(state, its_now(journal.entries[state.incident][-1], now)) for state in journal.under_way()
         ]
-        found.waiting = await _waiting(settings)
+        ledger = await _ledger(settings)
+        found.waiting = _waiting(ledger)
+        found.parked = [ParkedHeap(**asdict(heap)) for heap in heaps(ledger.parked())]
         found.dead_letters = await _count(settings, topics.DEAD_LETTERS.name)
     except BrokerError as error:
         found.problem = str(error)
@@ -164,11 +179,15 @@ def _open(state: IncidentState, now: datetime) -> Open:
     )
 
 
-async def _waiting(settings: Settings) -> Waiting:
-    """By the outcomes, since a waiting piece of work may have been overtaken by its own end."""
+async def _ledger(settings: Settings) -> Ledger:
     ledger = Ledger()
     async for record in connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name):
         ledger.apply(codec.decode(record).data)
+    return ledger
+
+
+def _waiting(ledger: Ledger) -> Waiting:
+    """By the outcomes, since a waiting piece of work may have been overtaken by its own end."""
     due = [work.due for _, _, work in ledger.waiting(datetime.max.replace(tzinfo=real_now().tzinfo)) if work.due]
     return Waiting(count=len(due), next=min(due, default=None))
 
@@ -202,6 +221,9 @@ def _print(found: Status) -> None:
         console.print(
             f"waiting   {counted(found.waiting.count, 'delivery', 'deliveries')} to be tried again{following}"
         )
+    for heap in found.parked or ():
+        what = escape(f"{counted(heap.count, f'{heap.channel} message')} of {heap.incident}: {heap.reason}")
+        console.print(f"[red]parked    {what}[/red], since {rfc3339(heap.since)}: tocsin deliveries retry or give-up")
     if found.dead_letters:
         console.print(f"[red]dead      {counted(found.dead_letters, 'dead letter')}[/red]: tocsin deadletters list")
 

@@ -13,7 +13,7 @@ from pipeline.deliver.groups import folded, membership
 from pipeline.deliver.people import People, Someone
 from schemas.base import Channel, Level
 from schemas.delivery import MAX_BATCH, DeliveryBatch
-from schemas.ids import batch_id
+from schemas.ids import batch_id, derived
 from schemas.notice import Notice
 from schemas.rendering import Rendering, zone_of
 from schemas.subscriber import Choices, Subscriber, SubscriberKind
@@ -142,6 +142,54 @@ class Stretch:
     settled: bool
 
 
+def once_more(
+    notice: Notice, channel: Channel, turns: Mapping[str, int], subscribers: Mapping[str, Someone], order: str
+) -> Iterator[DeliveryBatch]:
+    """The batches by which a person's order brings messages of `notice` back: for each recipient the turn to come."""
+    reach = Reach(notice)
+    groups: dict[tuple[int, str, str], tuple[Rendering, list[str]]] = {}
+    for id_, turn in sorted(turns.items()):
+        choices = (subscribers.get(id_) or _nobody(id_, notice)).choices
+        rendering = reach.rendering(choices, channel)
+        group = (turn, rendering.sha256, zone_of(rendering, choices.time_zone))
+        groups.setdefault(group, (rendering, []))[1].append(id_)
+    for (turn, _, zone), (rendering, ids) in sorted(groups.items(), key=lambda item: item[0]):
+        for recipients in batched_ids(ids):
+            name = derived("ordered", notice.notice_id, channel, *recipients)
+            made = _batch(notice, name, rendering, zone, recipients)
+            yield made.model_copy(update={"attempt": turn, "ordered": order})
+
+
+def _batch(notice: Notice, id_: str, rendering: Rendering, zone: str, recipients: tuple[str, ...]) -> DeliveryBatch:
+    return DeliveryBatch(
+        batch_id=id_,
+        notice_id=notice.notice_id,
+        incident=notice.incident,
+        seq=notice.seq,
+        kind=notice.kind,
+        audience=notice.audience,
+        channel=rendering.content.channel,
+        lane=notice.lane,
+        closing=notice.closing,
+        urgent=notice.urgent,
+        severity=notice.severity,
+        corrects=notice.corrects,
+        at=notice.at,
+        rendering=rendering,
+        zone=zone,
+        manners=notice.manners,
+        never=notice.never,
+        clock=notice.clock,
+        recipients=recipients,
+    )
+
+
+def batched_ids(ids: list[str]) -> Iterator[tuple[str, ...]]:
+    """At most 500 ids at a time."""
+    for start in range(0, len(ids), MAX_BATCH):
+        yield tuple(ids[start : start + MAX_BATCH])
+
+
 def walk(
     notice: Notice, partition: int, subscribers: Mapping[str, Someone], heard: Mapping[str, Channels], after: str = ""
 ) -> Iterator[Stretch]:
@@ -189,28 +237,9 @@ class _Groups:
         return made
 
     def _batch(self, key: tuple[Channel, str, str], rendering: Rendering, ids: list[str]) -> DeliveryBatch:
-        notice, (channel, sha256, zone) = self._notice, key
-        return DeliveryBatch(
-            batch_id=batch_id(notice.notice_id, channel, self._partition, sha256, zone, ids[0]),
-            notice_id=notice.notice_id,
-            incident=notice.incident,
-            seq=notice.seq,
-            kind=notice.kind,
-            audience=notice.audience,
-            channel=channel,
-            lane=notice.lane,
-            closing=notice.closing,
-            urgent=notice.urgent,
-            severity=notice.severity,
-            corrects=notice.corrects,
-            at=notice.at,
-            rendering=rendering,
-            zone=zone,
-            manners=notice.manners,
-            never=notice.never,
-            clock=notice.clock,
-            recipients=tuple(ids),
-        )
+        channel, sha256, zone = key
+        name = batch_id(self._notice.notice_id, channel, self._partition, sha256, zone, ids[0])
+        return _batch(self._notice, name, rendering, zone, tuple(ids))
 
 
 def _in_order(subscribers: Mapping[str, Someone], heard: Mapping[str, Channels]) -> Sequence[str]:

@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from pipeline.deliver.index import Index
 from pipeline.deliver.roll import Roll
-from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending
+from pipeline.deliver.spending import Spent
+from pipeline.deliver.work import About, Advance, Step, Told, Work, attempted, ending, ordered
 from pipeline.deliver.works import Works
 from schemas.base import Channel
 from schemas.delivery import (
@@ -20,6 +21,7 @@ from schemas.delivery import (
     DeliveryAttempted,
     NoticeSuperseded,
     NoticeWalked,
+    ParkedOrdered,
     Result,
 )
 from schemas.ids import intent_id, notice_id
@@ -35,6 +37,21 @@ class OpenAttempt:
 
     record: DeliveryAttempted
     recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message that waits for a person: why, since when, and in which turn it was parked."""
+
+    told: Told
+    recipient: str
+    reason: str
+    since: datetime
+    attempt: int
+
+
+COSTS_NOTHING = frozenset({Result.RETRYABLE, Result.PERMANENT})
+"""Ends of an attempt by which the provider certainly did not take the message."""
 
 
 class Ledger:
@@ -53,6 +70,8 @@ class Ledger:
         self._corrected: set[tuple[str, int, str]] = set()
         self._ended_by: dict[tuple[str, str], int] = {}
         self._walked: dict[str, str] = {}
+        self._parked: dict[tuple[Told, str], Parked] = {}
+        self.spent = Spent()
 
     def apply(self, record: object) -> None:
         """Folds one record; what is not about an intent's way is passed over."""
@@ -62,6 +81,8 @@ class Ledger:
             self._attempted(record)
         elif isinstance(record, DeliveriesEnded):
             self._ended(record)
+        elif isinstance(record, ParkedOrdered):
+            self._forward(_told(record), record.recipients, ordered(record))
         elif isinstance(record, NoticeSuperseded):
             audience = (record.incident, record.audience)
             if record.and_earlier:
@@ -111,6 +132,21 @@ class Ledger:
             return work.due is not None and not work.terminal and work.due < before
 
         return [(told, r, work) for told, works in self._work.items() for r, work in works.standing(late)]
+
+    def parked(self) -> list[Parked]:
+        """The messages that wait for a person."""
+        gone = [key for key in self._parked if (work := self.work(*key)) is None or work.result is not Result.PARKED]
+        for key in gone:
+            del self._parked[key]
+        return list(self._parked.values())
+
+    def reopened(self) -> list[tuple[Told, str, Work]]:
+        """The messages that a person ordered tried again, and that were not since."""
+
+        def again(work: Work) -> bool:
+            return work.reopened
+
+        return [(told, r, work) for told, works in self._work.items() for r, work in works.standing(again)]
 
     def intent(self, intent: str) -> tuple[Told, str] | None:
         """The notice and recipient that an intent id stands for, if it was tried here."""
@@ -176,16 +212,32 @@ class Ledger:
         self._open[record.attempt_id] = record
         tried = self._tried[record.channel]
         tried[told] = max(record.at, tried.pop(told, record.at))
-        self._forward(told, record.recipients, lambda before: attempted(before, record.attempt, record.at))
+        if self._forward(told, record.recipients, lambda before: attempted(before, record.attempt, record.at)):
+            self.spent.add(record.channel, record.incident, record.at, record.units)
 
     def _ended(self, record: DeliveriesEnded) -> None:
-        if record.attempt_id is not None:
-            self._open.pop(record.attempt_id, None)
+        attempt = self._open.pop(record.attempt_id, None) if record.attempt_id is not None else None
+        news = 0
         alike: dict[tuple[Result, datetime | None], list[str]] = {}
         for outcome in record.outcomes:
             alike.setdefault((outcome.result, outcome.due), []).append(outcome.recipient)
         for (result, due), recipients in alike.items():
-            self._forward(_told(record), recipients, ending(record, result, due))
+            news += self._forward(_told(record), recipients, ending(record, result, due))
+        if attempt is not None and news and COSTS_NOTHING.issuperset(o.result for o in record.outcomes):
+            self.spent.add(attempt.channel, attempt.incident, attempt.at, -attempt.units)
+        self._park(record)
+
+    def _park(self, record: DeliveriesEnded) -> None:
+        told = _told(record)
+        for outcome in record.outcomes:
+            if outcome.result is not Result.PARKED:
+                continue
+            work, key = self.work(told, outcome.recipient), (told, outcome.recipient)
+            held = self._parked.get(key)
+            if work is None or (work.result, work.attempt) != (Result.PARKED, record.attempt):
+                continue
+            if held is None or held.attempt != record.attempt:
+                self._parked[key] = Parked(*key, outcome.reason, record.at, record.attempt)
 
     def _works(self, told: Told) -> Works:
         if told not in self._work:
@@ -197,14 +249,16 @@ class Ledger:
             self._work[told] = Works(self._roll)
         return self._work[told]
 
-    def _forward(self, told: Told, recipients: Sequence[str], advance: Advance) -> None:
-        works = self._works(told)
-        for number in works.forward(recipients, advance):
+    def _forward(self, told: Told, recipients: Sequence[str], advance: Advance) -> int:
+        """How many of them it moved."""
+        moved = self._works(told).forward(recipients, advance)
+        for number in moved.fresh:
             intent = intent_id(told.incident, told.seq, self._roll.id(number), told.channel)
             self._names.add(_half(intent), self._numbers[told] << 32 | number)
+        return moved.moves
 
 
-def _told(record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded) -> Told:
+def _told(record: DeliveriesIntended | DeliveryAttempted | DeliveriesEnded | ParkedOrdered) -> Told:
     return Told(record.incident, record.seq, record.channel)
 
 

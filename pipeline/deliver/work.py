@@ -1,16 +1,17 @@
 """Work: where one intent stands, and how a record moves it on. Forward only: a record seen twice changes nothing.
 
-Each turn n has its steps: intended (turn 0), put off (n), attempted (n), ended (n). A terminal result is never left.
+Each turn n has its steps: intended (turn 0), put off (n), attempted (n), ended (n). A terminal result is never left,
+but for what was parked: a person may order it tried again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
 from schemas.base import Channel
-from schemas.delivery import DeliveriesEnded, Result
+from schemas.delivery import DeliveriesEnded, ParkedOrdered, Result
 from schemas.journal import NoticeKind
 
 
@@ -65,6 +66,11 @@ class Work:
     def terminal(self) -> bool:
         """Whether nothing more will be tried."""
         return self.result is not None and self.result.terminal
+
+    @property
+    def reopened(self) -> bool:
+        """Whether it was parked, and is to be tried again because a person ordered so."""
+        return self.step is Step.ENDED and self.result is Result.DEFERRED
 
     @property
     def open(self) -> bool:
@@ -127,6 +133,23 @@ def ending(record: DeliveriesEnded, result: Result, due: datetime | None) -> Adv
             released=due if put_off else before.released,
             tried=before.tried,
             about=before.about,
+        )
+
+    return advance
+
+
+def ordered(record: ParkedOrdered) -> Advance:
+    """How a person's order ends the parking of that very turn: to be tried afresh, or given up for good."""
+
+    def advance(given: Work | None) -> Work:
+        before = given or Work(0, Step.INTENDED)
+        if before.result is not Result.PARKED or before.attempt != record.attempt:
+            return before
+        if record.order.order == "give_up":
+            return replace(before, result=Result.SUPPRESSED)
+        # what was tried before does not count against the new tries
+        return replace(
+            before, step=Step.ENDED, result=Result.DEFERRED, due=record.at, deferred=before.attempt, released=record.at
         )
 
     return advance

@@ -7,6 +7,7 @@ many are an array over the whole roll.
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pipeline.deliver.roll import Roll
 from pipeline.deliver.work import Work
@@ -14,6 +15,13 @@ from pipeline.deliver.work import Work
 SPARSE = 64
 """Up to one recipient in so many of the roll, the dictionary is smaller (about 150 bytes each, beside 4)."""
 Sparse = dict[int, int]
+
+
+class Moved(NamedTuple):
+    """What came of moving some recipients on: the numbers of those who had no work before, and how many moved."""
+
+    fresh: list[int]
+    moves: int
 
 
 class Works(Mapping[str, Work]):
@@ -28,9 +36,9 @@ class Works(Mapping[str, Work]):
         self._dense = array("I")
         self._length = 0
 
-    def forward(self, recipients: Sequence[str], advance: Callable[[Work | None], Work]) -> list[int]:
-        """Moves each recipient on; the numbers of those who had no work before. Alike before, alike afterwards."""
-        numbers, fresh = self._roll.numbers(recipients), []
+    def forward(self, recipients: Sequence[str], advance: Callable[[Work | None], Work]) -> Moved:
+        """Moves each recipient on. Alike before, alike afterwards."""
+        numbers, fresh, moves = self._roll.numbers(recipients), list[int](), 0
         moved: dict[int, int] = {}
         for number in numbers:
             before = self._at(number)
@@ -38,6 +46,7 @@ class Works(Mapping[str, Work]):
                 moved[before] = self._kind(before, advance)
             after = moved[before]
             if after != before:
+                moves += 1
                 self._put(number, after)
                 self._count[after] += 1
                 if before:
@@ -51,7 +60,7 @@ class Works(Mapping[str, Work]):
         self._length += len(fresh)
         if self._sparse is not None and len(self._sparse) * SPARSE > max(len(self._roll), SPARSE * SPARSE):
             self._widen(self._sparse)
-        return fresh
+        return Moved(fresh, moves)
 
     def standing(self, which: Callable[[Work], bool]) -> Iterator[tuple[str, Work]]:
         """Those whose work is such; who stands so is looked up only if anybody does."""

@@ -34,8 +34,10 @@ def test_works_say_what_a_dictionary_would_say(moves, dense):
         def advance(before: Work | None, attempt: int = attempt, again: bool = again) -> Work:
             return before if before is not None and again else Work(attempt, Step.INTENDED)
 
-        fresh = works.forward(recipients, advance)
-        assert [roll.id(number) for number in fresh] == list(dict.fromkeys(r for r in recipients if r not in plain))
+        moved = works.forward(recipients, advance)
+        assert [roll.id(number) for number in moved.fresh] == list(
+            dict.fromkeys(r for r in recipients if r not in plain)
+        )
         for recipient in recipients:
             plain[recipient] = advance(plain.get(recipient))
         assert dict(works.items()) == plain

@@ -6,11 +6,13 @@ comes back from there), be sent out of its group, or see its folds creep on. One
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
@@ -19,23 +21,30 @@ from agents.gate import Gate
 from agents.heartbeat import Heartbeat
 from agents.holdings import FOLLOWED, NOWHERE, Holdings
 from agents.keeping import Keeping
+from agents.ordering import Ordering
 from agents.sending import Post
+from agents.spending import Spending
 from pipeline.channels.base import Envelope, Recipient, Sent
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.pacing import AtOnce, Pace
 from pipeline.deliver.retry import patience_for
+from pipeline.deliver.spending import Cap
 from pipeline.deliver.store import Place, proof_of
+from pipeline.operators import SIGNATURE, Signer
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Channel, Lane, Message
-from schemas.codec import Outgoing, Record
-from schemas.delivery import DeliveriesEnded, Result
+from schemas.codec import Event, Outgoing, Record
+from schemas.delivery import DeliveriesEnded, ParkedOrder, Result
 from schemas.ids import intent_id
+from schemas.notice import Notice
+from schemas.operator import Signature
 from tests.deliver.given import AT
 
 NOTICES = tuple(topics.notices(lane).name for lane in Lane)
 DELIVERIES = tuple(topics.deliveries(channel, lane).name for channel in Channel for lane in Lane)
 STEPS_OF_TROUBLE = 20
+OPERATOR = Signer("ann", Ed25519PrivateKey.generate())
 
 
 @dataclass
@@ -58,6 +67,14 @@ class World:
     paces: dict[Channel, Pace] = field(
         default_factory=lambda: {channel: Pace(AtOnce.fixed(1 if channel is Channel.X else 4)) for channel in Channel}
     )
+
+    caps: dict[Channel, Cap] = field(default_factory=dict)
+
+    def signature(self, event: Event[ParkedOrder]) -> Signature | None:
+        """The signature of an order, with the key of the one operator that there is."""
+        if (signature := event.extensions.get(SIGNATURE)) is None:
+            return None
+        return Signature(operator=OPERATOR.name, public_key=OPERATOR.public_key, roles=(), signature=signature)
 
     def append(self, outgoing: Outgoing) -> int:
         """The offset of a record that is durable from now on."""
@@ -128,10 +145,20 @@ class Process:
             self.providers,
             {channel: patience_for(channel, 5, 60) for channel in Channel},
             {channel: Gate(pace, lambda: world.now, lambda: 1.0) for channel, pace in world.paces.items()},
+            Spending(self.pen, self.holdings, world.caps, lambda: world.now),
             lambda subscriber, channel: f"https://example.com/{subscriber}/{channel}",
             lambda: world.now, world.random.random,
         )  # fmt: skip
         self.fan_out = FanOut(self.pen, self.dead, self.holdings, lambda: world.now)
+        self.ordering = Ordering(self.pen, self.dead, self.holdings, self._signed, self._kept, lambda: world.now)
+
+    async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
+        return self.world.signature(event)
+
+    async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:
+        await self.step()
+        told = [codec.decode(record, Notice).data for topic in NOTICES for record in self.world.log[topic]]
+        return {notice.notice_id: notice for notice in told if notice.notice_id in names}
 
     async def step(self) -> None:
         """Any moment at which the outside is awaited."""
@@ -173,6 +200,7 @@ class Process:
 
     async def _all_lanes(self) -> None:
         handlers = dict.fromkeys(NOTICES, self.fan_out.handle) | dict.fromkeys(DELIVERIES, self.post.handle)
+        handlers[topics.DELIVERY_ORDERS.name] = self.ordering.handle
         while not self.left and any(self.world.committed[t] < len(self.world.log[t]) for t in handlers):
             await asyncio.gather(*(self._lane(topic, handle) for topic, handle in handlers.items()))
 
