@@ -304,6 +304,7 @@ class Post:
             name=contact.name,
             unsubscribe_url=self._unsubscribe_url(subscriber_id, batch.channel),
             first_intent_id=holding.ledger.first_intent(batch.incident, batch.channel, subscriber_id),
+            secret=contact.secret(batch.channel),
         )
 
 

@@ -28,6 +28,7 @@ KNOWN = ("roles", "contract", "regions", "country")
 """What the operator knows of somebody; nothing that they choose."""
 COLUMNS = (
     *("id", "kind", "name", "email", "phone", "x_handle", "audiences", "channels", "components"),
+    *("webhook_url", "webhook_secret", "apprise_url"),
     *("language", "time_zone", "level", "frequency", "office_hours_only"),
     *KNOWN,
 )
@@ -112,12 +113,18 @@ def _contact(fields: Mapping[str, Any], before: ContactData) -> ContactData:
         except BadAddress as error:
             raise Refused(f"{column}: {error}") from None
 
-    return ContactData(
+    contact = ContactData(
         name=checked("name", _clean_name, before.name),
         email=checked("email", addresses.clean_email, before.email),
         phone=checked("phone", addresses.clean_phone, before.phone),
         handle=checked("x_handle", addresses.clean_handle, before.handle),
+        webhook=checked("webhook_url", addresses.clean_webhook, before.webhook),
+        webhook_secret=checked("webhook_secret", addresses.clean_webhook_secret, before.webhook_secret),
+        apprise=checked("apprise_url", addresses.clean_apprise, before.apprise),
     )
+    if contact.webhook is not None and contact.webhook_secret is None:
+        raise Refused("webhook_secret: its messages are signed with one; echo whsec_$(openssl rand -base64 32)")
+    return contact
 
 
 def _clean_name(name: str) -> str:
@@ -141,7 +148,7 @@ def _choices(fields: Mapping[str, Any], contact: ContactData, before: Choices | 
     except ValidationError as error:
         raise Refused(_reason(error)) from None
     if not choices.channels:
-        raise Refused("neither email, phone nor x_handle: there is no way to reach them")
+        raise Refused("neither email, phone, x_handle, webhook_url nor apprise_url: there is no way to reach them")
     if missing := [channel for channel in choices.channels if channel not in reachable]:
         raise Refused(f"channels: {missing[0]} is chosen, but there is no address for it")
     return choices

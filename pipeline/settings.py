@@ -90,6 +90,14 @@ class Settings(BaseSettings):
     x_cap_per_day: int = Field(default=300, ge=0, description="posts on all incidents of a day (UTC)")
     x_posts_per_day: int = Field(default=10_000, ge=2, description="what X allows the app in 24 hours")
 
+    webhooks: bool = Field(default=False, description="send signed webhooks to subscribers who have one")
+    webhook_private_addresses: bool = Field(
+        default=False, description="let webhooks go to this machine and to private networks as well"
+    )
+    apprise: bool = Field(
+        default=False, description="send by way of Apprise: chat, push and more (the extra `apprise`)"
+    )
+
     public_url: str = Field(
         default="http://127.0.0.1:8025",
         description="where the web service is reached from outside: links and callbacks",

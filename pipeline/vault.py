@@ -50,10 +50,23 @@ class ContactData(Message):
     email: str | None = Field(default=None, repr=False)
     phone: str | None = Field(default=None, repr=False)
     handle: str | None = Field(default=None, repr=False)
+    webhook: str | None = Field(default=None, repr=False)
+    webhook_secret: str | None = Field(default=None, repr=False)
+    apprise: str | None = Field(default=None, repr=False)
 
     def address(self, channel: Channel) -> str | None:
         """Where `channel` reaches them; None when they gave no such address."""
-        return {Channel.EMAIL: self.email, Channel.SMS: self.phone, Channel.X: self.handle}[channel]
+        return {
+            Channel.EMAIL: self.email,
+            Channel.SMS: self.phone,
+            Channel.X: self.handle,
+            Channel.WEBHOOK: self.webhook,
+            Channel.APPRISE: self.apprise,
+        }[channel]
+
+    def secret(self, channel: Channel) -> str | None:
+        """What messages on `channel` are signed with, where they are."""
+        return self.webhook_secret if channel is Channel.WEBHOOK else None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -106,6 +106,8 @@ class Channel(StrEnum):
     EMAIL = "email"
     SMS = "sms"
     X = "x"
+    WEBHOOK = "webhook"
+    APPRISE = "apprise"
 
 
 class Lane(StrEnum):

@@ -38,7 +38,23 @@ class PostContent(Message):
     weighted_length: int
 
 
-Content = Annotated[EmailContent | SmsContent | PostContent, Field(discriminator="channel")]
+class WebhookContent(Message):
+    """What a program is told: the body of a Standard Webhooks message, JSON as it is signed and sent."""
+
+    channel: Literal[Channel.WEBHOOK] = Channel.WEBHOOK
+    text: str = Field(description="JSON")
+
+
+class PushContent(Message):
+    """A notification by way of Apprise: a title, and a text of at most 1,000 characters."""
+
+    channel: Literal[Channel.APPRISE] = Channel.APPRISE
+    title: str
+    text: str
+
+
+AnyContent = EmailContent | SmsContent | PostContent | WebhookContent | PushContent
+Content = Annotated[AnyContent, Field(discriminator="channel")]
 
 
 UTC = "UTC"
@@ -68,7 +84,7 @@ class Rendering(Message):
 def render_bytes(
     language: str,
     level: Level,
-    content: EmailContent | SmsContent | PostContent,
+    content: AnyContent,
     moments: Mapping[str, tuple[str, ...]],
 ) -> bytes:
     """The exact bytes that a rendering's SHA-256 names."""
@@ -79,7 +95,7 @@ def render_bytes(
 def rendering_of(
     language: str,
     level: Level,
-    content: EmailContent | SmsContent | PostContent,
+    content: AnyContent,
     moments: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Rendering:
     """Names `content` by its hash."""
@@ -93,7 +109,7 @@ def zone_of(rendering: Rendering, time_zone: str) -> str:
     return time_zone if time_zone in rendering.moments else UTC
 
 
-def content_in(rendering: Rendering, zone: str) -> EmailContent | SmsContent | PostContent:
+def content_in(rendering: Rendering, zone: str) -> AnyContent:
     """The content as readers in `zone` get it, every moment in their own words."""
     row = rendering.moments.get(zone) or rendering.moments.get(UTC) or ()
     if not row:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from pipeline.channels.apprise import AppriseSender, apprise_settings
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
 from pipeline.channels.email import EmailSender, email_settings
 from pipeline.channels.sms import SmsSender, sms_settings
+from pipeline.channels.webhook import WebhookSender, webhook_settings
 from pipeline.channels.x import XSender, x_settings
 from pipeline.settings import Settings
 from schemas.base import Channel
@@ -25,4 +27,8 @@ def build_senders(settings: Settings, callback_url: Callable[[str, int], str]) -
         senders[Channel.SMS] = SmsSender(sms, callback_url)
     if (x := x_settings(settings)) is not None:
         senders[Channel.X] = XSender(x)
+    if (webhook := webhook_settings(settings)) is not None:
+        senders[Channel.WEBHOOK] = WebhookSender(webhook)
+    if (apprise := apprise_settings(settings)) is not None:
+        senders[Channel.APPRISE] = AppriseSender(apprise)
     return senders

@@ -6,7 +6,7 @@ our own named results. It raises nothing for a provider's trouble; a cancelled c
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -33,6 +33,8 @@ class Recipient:
     unsubscribe_url: str | None = None
     first_intent_id: str | None = None
     """The incident's first mail to this recipient, which later ones answer to."""
+    secret: str | None = field(default=None, repr=False)
+    """What messages to them are signed with, where they are."""
 
 
 @dataclass(frozen=True)

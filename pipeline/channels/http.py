@@ -1,4 +1,4 @@
-"""What the two HTTP channels share: bounded sessions, and what a broken request means.
+"""What the HTTP channels share: bounded sessions, and what a broken request means.
 
 The question is always the same: can the provider have acted on it? Before the request was out it cannot (retryable);
 afterwards nobody here knows (unknown).
@@ -36,9 +36,15 @@ def mapped_network_error(error: BaseException) -> Mapped:
     return next(mapped for kind, mapped in NETWORK if isinstance(error, kind))
 
 
-def session(connect_s: float, read_s: float, response_class: type[aiohttp.ClientResponse]) -> aiohttp.ClientSession:
+def session(
+    connect_s: float,
+    read_s: float,
+    response_class: type[aiohttp.ClientResponse],
+    connector: aiohttp.BaseConnector | None = None,
+) -> aiohttp.ClientSession:
     """A session of our own, without cookies; needs a running loop."""
     return aiohttp.ClientSession(
+        connector=connector,
         # `connect` waits for a free connection of the pool too, where no byte has gone out either.
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s, sock_read=read_s),
         response_class=response_class,

@@ -139,10 +139,11 @@ async def enrol(settings: Settings, csv: str) -> Roster:
 
 def _show(completion: Completion, settings: Settings, events: Sequence[RecordedEvent]) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("audience", *Channel, title=f"what {events[0].incident} came to", title_justify="left")
     told = completion.told()
+    used = [channel for channel in Channel if any(one is channel for _, one, _ in told)]
+    table = Table("audience", *used, title=f"what {events[0].incident} came to", title_justify="left")
     for audience in sorted({audience for audience, _, _ in told}):
-        table.add_row(audience, *(_cell(told, audience, channel) for channel in Channel))
+        table.add_row(audience, *(_cell(told, audience, channel) for channel in used))
     console.print(table)
     for what, times in completion.withheld().items():
         console.print(escape(f"not said, {times} times: {what}" if times > 1 else f"not said: {what}"))

@@ -66,6 +66,6 @@ def outcome_of(
 
 
 def patience_for(channel: Channel, base_s: float, unknown_hold_s: float) -> Patience:
-    """SMS and X wait for proof before anything is said twice; a mail is at most repeated once (RFC 1047)."""
-    unknowns = {Channel.EMAIL: 2, Channel.SMS: 4, Channel.X: 4}[channel]
+    """SMS and X wait for proof before anything is said twice; a mail (RFC 1047), as all else, is repeated once."""
+    unknowns = {Channel.SMS: 4, Channel.X: 4}.get(channel, 2)
     return Patience(base_s=base_s, unknown_hold_s=unknown_hold_s, unknowns=unknowns)

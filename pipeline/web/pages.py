@@ -22,7 +22,13 @@ SECURITY_POLICY = (
 )
 """Nothing is loaded, nothing runs; the one style is named by its hash."""
 
-WHAT = {Channel.EMAIL: "emails", Channel.SMS: "text messages", Channel.X: "posts"}
+WHAT = {
+    Channel.EMAIL: "emails",
+    Channel.SMS: "text messages",
+    Channel.X: "posts",
+    Channel.WEBHOOK: "webhooks",
+    Channel.APPRISE: "notifications",
+}
 _TEMPLATE = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 ).get_template("page.html")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pipeline.channels.base import Envelope, Recipient
 from schemas.base import Level
-from schemas.rendering import EmailContent, PostContent, SmsContent, rendering_of
+from schemas.rendering import AnyContent, EmailContent, PostContent, SmsContent, rendering_of
 
 AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 LINK = "https://status.example.com/u/abc_DEF-123?x=1&y=2"
@@ -24,7 +24,7 @@ def intent(number: int) -> str:
     return f"{number:032x}"
 
 
-def envelope(content: EmailContent | SmsContent | PostContent = EMAIL, attempt: int = 1) -> Envelope:
+def envelope(content: AnyContent = EMAIL, attempt: int = 1) -> Envelope:
     """`content` as it goes out."""
     rendering = rendering_of("en", Level.CUSTOMER, content)
     return Envelope("inc-1", "notice-1", attempt, AT, content, rendering.sha256, rendering.language)

@@ -11,11 +11,12 @@ from collections.abc import Collection, Iterator
 from pipeline.decide.compose.mail import mail
 from pipeline.decide.compose.moments import valid_zones
 from pipeline.decide.compose.page import Page, page_of
-from pipeline.decide.compose.short import post, sms
+from pipeline.decide.compose.payload import payload
+from pipeline.decide.compose.short import post, push, sms
 from pipeline.decide.occasion import Occasion, Readers, Telling
 from pipeline.policy import Policy
 from schemas.base import Channel, Level
-from schemas.rendering import EmailContent, Moments, PostContent, Rendering, SmsContent, rendering_of
+from schemas.rendering import AnyContent, Moments, Rendering, rendering_of
 
 __all__ = ["compose"]
 
@@ -49,9 +50,7 @@ def _renderings(wanted: list[Channel], pages: list[Page], telling: Telling, occa
             yield rendering_of(page.language, page.level, content, moments)
 
 
-def _content(
-    channel: Channel, page: Page, telling: Telling, occasion: Occasion
-) -> tuple[EmailContent | SmsContent | PostContent, Moments]:
+def _content(channel: Channel, page: Page, telling: Telling, occasion: Occasion) -> tuple[AnyContent, Moments]:
     match channel:
         case Channel.EMAIL:
             return mail(page, telling, occasion)
@@ -59,6 +58,10 @@ def _content(
             return sms(page)
         case Channel.X:
             return post(page)
+        case Channel.WEBHOOK:
+            return payload(page)
+        case Channel.APPRISE:
+            return push(page)
 
 
 def _languages(readers: Readers, policy: Policy) -> list[str]:

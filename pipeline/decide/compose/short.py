@@ -12,11 +12,14 @@ from pipeline.text.cut import cut_at_sentence
 from pipeline.text.post import is_valid, weighted_length
 from pipeline.text.sms import SmsMeasure, is_gsm7, measure, plainly, segments
 from schemas.base import Channel
-from schemas.rendering import UTC, Moments, PostContent, SmsContent, filled
+from schemas.rendering import UTC, Moments, PostContent, PushContent, SmsContent, filled
 
 MAX_SEGMENTS = 2
 _MAX_UNITS = MAX_SEGMENTS * 153
 """Septets; each of several segments has room for 153 (3GPP TS 23.040)."""
+
+_PUSH = 1000
+"""Characters: what every service that Apprise knows shows as one message, or nearly so."""
 
 _LINK = re.compile(r"https?://\S*[^\s.,;:!?)\]]", re.IGNORECASE)
 _NEVER_ON_X = {0xFFFE: None, 0xFFFF: None}
@@ -61,6 +64,19 @@ def post(page: Page) -> tuple[PostContent, Moments]:
     line = _fitted(parts, lambda text: is_valid(fill(spelled(text))))
     (text,), moments = page.slots.settled(spelled(line), zones=(UTC,))
     return PostContent(text=text, weighted_length=weighted_length(fill(spelled(line)))), moments
+
+
+def push(page: Page) -> tuple[PushContent, Moments]:
+    """A notification for a chat or a telephone, in the words of a text message with more room."""
+
+    def fits(text: str) -> bool:
+        return (
+            len(page.slots.filled(spaced_out(text), lambda number: max(page.slots.words(number, plain=False)))) <= _PUSH
+        )
+
+    line = _fitted(page.evaluated("sms.txt.j2", page.on(Channel.APPRISE), _parts), fits)
+    (text,), moments = page.slots.settled(line)
+    return PushContent(title=one_line(page.said["short_title"]), text=text), moments
 
 
 def _parts(made: dict[str, Any]) -> tuple[str, ...]:
