@@ -85,10 +85,10 @@ class Settings(BaseSettings):
     x_access_token: SecretStr | None = None
     x_access_token_secret: SecretStr | None = None
     x_base_url: str | None = Field(default=None, description="another host than X's, for the sandbox")
-    x_posts_per_quarter_hour: int = Field(default=100, ge=2, description="what X allows the account in 15 minutes")
+    x_posts_per_quarter_hour: int = Field(default=100, ge=1, description="what X allows the account in 15 minutes")
     x_cap_per_incident: int = Field(default=100, ge=0, description="posts; more wait for a person's order")
     x_cap_per_day: int = Field(default=300, ge=0, description="posts on all incidents of a day (UTC)")
-    x_posts_per_day: int = Field(default=10_000, ge=2, description="what X allows the app in 24 hours")
+    x_posts_per_day: int = Field(default=10_000, ge=1, description="what X allows the app in 24 hours")
 
     webhooks: bool = Field(default=False, description="send signed webhooks to subscribers who have one")
     webhook_private_addresses: bool = Field(

@@ -23,8 +23,8 @@ T = TypeVar("T")
 HOST = "127.0.0.1"
 NUMBER = "+15005550006"
 ACCOUNT_SID = "AC" + "5a" * 16
-SMS_PER_S = 1000
-"""What the double takes is only what this machine can."""
+NO_LIMIT = str(1_000_000)
+"""The doubles take what this machine can, and cost nothing."""
 AUTH_TOKEN = "sandbox-auth-token"  # noqa: S105 - nothing that it opens leaves this machine
 X_KEYS = {
     "X_CONSUMER_KEY": "sandbox-consumer-key",
@@ -32,6 +32,10 @@ X_KEYS = {
     "X_ACCESS_TOKEN": "sandbox-access-token",
     "X_ACCESS_TOKEN_SECRET": "sandbox-access-token-secret",
 }
+UNBOUNDED = (
+    *("SMS_PER_S", "SMS_CAP_PER_INCIDENT", "SMS_CAP_PER_DAY"),
+    *("X_POSTS_PER_DAY", "X_CAP_PER_INCIDENT", "X_CAP_PER_DAY"),
+)
 SHUTDOWN_S = 2.0
 SUBJECT_KEPT = 200
 """Characters of what a fault hit that its record keeps."""
@@ -58,6 +62,7 @@ class Sandbox:
         x_posts_per_window: int = POSTS_PER_WINDOW,
     ) -> None:
         self._auth_token = auth_token
+        self._x_posts_per_window = x_posts_per_window
         self._tls: Tls = tls
         self._context: ssl.SSLContext | None = None
         self.certificate_pem = ""
@@ -134,7 +139,8 @@ class Sandbox:
             "TOCSIN_TWILIO_ACCOUNT_SID": ACCOUNT_SID,
             "TOCSIN_TWILIO_AUTH_TOKEN": self._auth_token,
             "TOCSIN_TWILIO_FROM": NUMBER,
-            "TOCSIN_SMS_PER_S": str(SMS_PER_S),
+            "TOCSIN_X_POSTS_PER_QUARTER_HOUR": str(self._x_posts_per_window),
+            **{f"TOCSIN_{name}": NO_LIMIT for name in UNBOUNDED},
             "TOCSIN_X_BASE_URL": self.x_url,
             **{f"TOCSIN_{name}": value for name, value in X_KEYS.items()},
         }
