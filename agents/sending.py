@@ -24,7 +24,7 @@ from pipeline.deliver.admit import Defer, Send, Skip, Suppress, Verdict, admit
 from pipeline.deliver.past import Lookback
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.deliver.spending import REASON as SPENDING_CAP
-from pipeline.deliver.spending import units_of
+from pipeline.deliver.spending import Over, units_of
 from pipeline.vault import Unreadable, Vault
 from schemas import topics
 from schemas.base import Channel
@@ -227,7 +227,7 @@ class Post:
         failpoints.hit("deliver.after_record")
         return True
 
-    def _too_dear(self, work: InHand, messages: int = 1) -> str | None:
+    def _too_dear(self, work: InHand, messages: int = 1) -> Over | None:
         """Which cap so many messages would exceed, unless a person ordered them all the same."""
         batch = work.batch
         if batch.ordered is not None:
@@ -308,6 +308,6 @@ class Post:
         )
 
 
-def _parked(recipients: Iterable[str], why: str) -> list[Outcome]:
+def _parked(recipients: Iterable[str], why: Over) -> list[Outcome]:
     """They wait for a person, who may let them go all the same (`tocsin deliveries retry`)."""
-    return [Outcome(recipient=r, result=Result.PARKED, reason=SPENDING_CAP, detail=why) for r in recipients]
+    return [Outcome(recipient=r, result=Result.PARKED, reason=SPENDING_CAP, detail=str(why)) for r in recipients]

@@ -14,7 +14,7 @@ from datetime import datetime
 from agents.emit import Emitter
 from agents.holdings import Holdings
 from pipeline.clock import Clock
-from pipeline.deliver.spending import Cap, Purpose, Spent, purposes, sums_in, why_not
+from pipeline.deliver.spending import Cap, Over, Purpose, Spent, purposes, sums_in, why_not
 from schemas import codec, topics
 from schemas.base import Channel
 from schemas.codec import Record, Undecodable
@@ -46,15 +46,15 @@ class Spending:
         except Undecodable as error:
             log.error("a partition's spending cannot be read, its last sums stay: %s", error)
 
-    def why_not(self, channel: Channel, incident: str, at: datetime, units: int) -> str | None:
-        """Which cap so many more units would exceed, in words; asks for a person, once for each incident and cap."""
+    def why_not(self, channel: Channel, incident: str, at: datetime, units: int) -> Over | None:
+        """Which cap so many more units would exceed; asks for a person, once for each incident and cap."""
         cap = self._caps.get(channel)
         if cap is None or not units:
             return None
         of_incident, of_day = purposes(channel, incident, at)
         why = why_not(cap, units, self._sums(of_incident), self._sums(of_day))
-        if why is not None and (asked := (channel, incident, why.rpartition(" of ")[2])) not in self._asked:
-            self._asked.add(asked)
+        if why is not None and (channel, incident, why.of) not in self._asked:
+            self._asked.add((channel, incident, why.of))
             log.error(
                 "%s on %s: %s; what is still to be told waits for a person: `tocsin deliveries parked`",
                 incident, channel, why,

@@ -14,7 +14,7 @@ from pipeline.audit.sentences import Sort, clock, sentences, words
 from schemas.audit import AuditEntry
 from schemas.base import Channel, rfc3339
 from schemas.command import OPERATOR_COMMANDS, Wake
-from schemas.delivery import NoticeSuperseded, ReceiptRecorded, Result
+from schemas.delivery import NoticeSuperseded, ParkedOrdered, ReceiptRecorded, Result
 from schemas.journal import InputIgnored, JournalEntry
 
 
@@ -43,6 +43,7 @@ def timeline_of(found: History) -> list[Line]:
         lines += _decided(entry, title)
         title = entry.input.data.get("title", title)
         lines += _superseded(entry, found.superseded)
+        lines += _ordered(entry, [r for r in found.records if isinstance(r, ParkedOrdered) and r.seq == seq])
         for channel in Channel:
             lines += _delivered(entry, channel, found.fates.get((seq, channel), {}))
             lines += _received(entry, channel, found.receipts.get((seq, channel), {}).values())
@@ -107,6 +108,20 @@ def _superseded(entry: JournalEntry, among: Iterable[NoticeSuperseded]) -> Itera
         which = f"what #{seq} and earlier ones" if and_earlier else f"what #{seq}"
         text = f"{which} said to {audience} is told no more where it still waits"
         yield _line(entry, entry.input.appended_at, Sort.NOT_SAID, text)
+
+
+def _ordered(entry: JournalEntry, records: Iterable[ParkedOrdered]) -> Iterator[Line]:
+    """What a person ordered for messages that were parked: each partition says so for itself."""
+    orders: dict[tuple[str, Channel], list[ParkedOrdered]] = {}
+    for record in records:
+        orders.setdefault((record.order_id, record.channel), []).append(record)
+    for (_, channel), parts in orders.items():
+        first, count = parts[0], sum(len(part.recipients) for part in parts)
+        what = "given up" if first.order.order == "give_up" else "tried again"
+        because = f': "{first.order.because}"' if first.order.because else ""
+        why = f"parked for {words(first.order.reason)}{because}"
+        text = f"{channel}: {first.signed.operator} ordered {count} {what}, {why}"
+        yield _line(entry, first.at, Sort.CAME_IN, text, count)
 
 
 Ending = tuple[Result | None, str]

@@ -19,6 +19,7 @@ WORKED_OFF: dict[str, tuple[topics.Topic, ...]] = {
         *(topics.deliveries(channel, lane) for channel in Channel for lane in Lane),
         topics.PROVIDER_RECEIPTS,
         topics.SUBSCRIBER_EVENTS_TOPIC,
+        topics.DELIVERY_ORDERS,
     ),
 }
 """What the consumer group of each room acknowledges."""

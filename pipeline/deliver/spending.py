@@ -93,9 +93,22 @@ def sums_in(counted: SpendingCounted) -> Mapping[Purpose, int]:
     return found
 
 
-def why_not(cap: Cap, units: int, incident: Iterable[int], day: Iterable[int]) -> str | None:
-    """Which cap `units` more would exceed, in words; None: they may be spent. Sums are of every partition."""
-    for name, limit, spent in (("the incident", cap.incident, sum(incident)), ("the day", cap.day, sum(day))):
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A cap that would be exceeded: of the incident, or of the day."""
+
+    of: str
+    spent: int
+    limit: int
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.spent} of {self.limit} {self.unit} of the {self.of} are spent"
+
+
+def why_not(cap: Cap, units: int, incident: Iterable[int], day: Iterable[int]) -> Over | None:
+    """Which cap `units` more would exceed; None: they may be spent. Sums are of every partition."""
+    for of, limit, spent in (("incident", cap.incident, sum(incident)), ("day", cap.day, sum(day))):
         if spent + units > limit:
-            return f"{spent} of {limit} {cap.unit} of {name} are spent"
+            return Over(of, spent, limit, cap.unit)
     return None

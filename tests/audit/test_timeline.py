@@ -17,6 +17,8 @@ from schemas.delivery import (
     DeliveryAttempted,
     NoticeSuperseded,
     Outcome,
+    ParkedOrder,
+    ParkedOrdered,
     ReceiptRecorded,
     Result,
 )
@@ -284,6 +286,39 @@ def test_what_a_notice_makes_old_is_said_once_for_all_partitions():
     assert lines[2:] == [
         (Sort.NOT_SAID, "what #1 and earlier ones said to customers is told no more where it still waits")
     ]
+
+
+def ordered(what: str, partition: int, *recipients: str, because=None):
+    made = ParkedOrder(order=what, reason="spending_cap", parked_until=s(200), because=because)
+    signed = Signature(operator="ann", public_key="A" * 43, roles=(), signature="B" * 86)
+    record_ = ParkedOrdered(
+        batch_id="b", notice_id="n", incident=INCIDENT, seq=1, channel=Channel.SMS, at=s(300),
+        order_id="o-1", order=made, signed=signed, attempt=1, recipients=recipients,
+    )  # fmt: skip
+    return delivered(record_, derived("ordered", partition))
+
+
+def test_who_ordered_what_was_parked_tried_again_is_said_once_for_all_partitions():
+    records = [
+        journal(1),
+        intended("s-1", "s-2", channel=Channel.SMS),
+        ended(Result.PARKED, "s-1", "s-2", channel=Channel.SMS),
+        ordered("retry", 0, "s-1", because="worth it"),
+        ordered("retry", 1, "s-2", because="worth it"),
+    ]
+    ordered_line, waiting = texts(*records)[-2:]
+    assert ordered_line == (Sort.CAME_IN, 'sms: ann ordered 2 tried again, parked for spending cap: "worth it"')
+    assert waiting == (Sort.WAITING, "sms to 2 customers: put off: ordered again")
+
+
+def test_what_was_given_up_ends_as_not_told():
+    records = [
+        journal(1),
+        intended("s-1", channel=Channel.SMS),
+        ended(Result.PARKED, "s-1", channel=Channel.SMS),
+        ordered("give_up", 0, "s-1"),
+    ]
+    assert texts(*records)[-1] == (Sort.NOT_SAID, "sms to 1 customers: not told: given up by operator")
 
 
 def test_other_incidents_and_subscribers_stay_out():

@@ -133,6 +133,22 @@ async def test_deliveries_that_wait_are_counted_until_their_end(own_broker: Sett
     assert (found.waiting.count, found.waiting.next) == (1, due)
 
 
+async def test_what_waits_for_a_person_is_said_with_its_reason_and_the_way_on(own_broker: Settings) -> None:
+    common: dict[str, Any] = {"batch_id": "b", "notice_id": "n", "incident": "INC-1", "seq": 1, "at": NOW}
+    parked = tuple(Outcome(recipient=r, result=Result.PARKED, reason="spending_cap") for r in "pq")
+    ended = DeliveriesEnded(**common, channel=Channel.SMS, attempt=1, outcomes=parked)
+    await write(own_broker, [codec.encode(topics.DELIVERY_RECORDS_TOPIC, ended, id="1", source="/t", partition=0)])
+    found = await gather(own_broker, NOW)
+    assert found.parked is not None
+    assert [(heap.incident, heap.reason, heap.count) for heap in found.parked] == [("INC-1", "spending_cap", 2)]
+    shown = (await tocsin(own_broker, "status")).stdout
+    assert "2 sms messages of INC-1: spending_cap, since 2026-03-04T09:00:00Z: tocsin deliveries" in shown
+    listed = (await tocsin(own_broker, "deliveries", "parked")).stdout
+    assert listed == "INC-1  sms  2  spending_cap  since 2026-03-04T09:00:00Z\n"
+    refused = await tocsin(own_broker, "deliveries", "retry", "--reason", "spending_cap", "--yes")
+    assert refused.exit_code == 1, "nobody's key is here"
+
+
 async def test_for_programs_there_is_json(own_broker: Settings) -> None:
     result = await tocsin(own_broker, "status", "--json")
     assert result.exit_code == 0, result.output

@@ -68,8 +68,8 @@ def test_days_are_counted_apart_and_incidents_through_them() -> None:
 
 def test_up_to_the_cap_it_may_be_spent_and_not_beyond() -> None:
     assert why_not(CAP, 1, [1], [1]) is None
-    assert why_not(CAP, 2, [1], [1]) == "1 of 2 SMS segments of the incident are spent"
-    assert why_not(CAP, 1, [0], [3, 2]) == "5 of 5 SMS segments of the day are spent"
+    assert str(why_not(CAP, 2, [1], [1])) == "1 of 2 SMS segments of the incident are spent"
+    assert str(why_not(CAP, 1, [0], [3, 2])) == "5 of 5 SMS segments of the day are spent"
 
 
 def test_what_a_worker_tells_another_is_what_it_counted_lately() -> None:
