@@ -247,7 +247,7 @@ class Deliver:
 
     async def _tell_spending(self) -> None:
         while True:
-            await self._spending.tell()
+            await self._spending.tell(asyncio.get_running_loop().time())
             await asyncio.sleep(COUNT_EVERY_S)
 
 

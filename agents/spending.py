@@ -5,9 +5,8 @@ their workers told last, at most some two seconds ago. So one worker never excee
 others attempt within these seconds.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -75,16 +74,15 @@ class Spending:
         others = (sums.get(purpose, 0) for partition, sums in self._elsewhere.items() if partition not in ours)
         return [*ours.values(), *others, self._about_to.sums[purpose]]
 
-    async def tell(self, now_s: Callable[[], float] | None = None) -> None:
-        """Writes each partition's sums that have changed since."""
-        now = (now_s or asyncio.get_running_loop().time)()
+    async def tell(self, now_s: float) -> None:
+        """Writes each partition's sums that have changed since; `now_s` by a clock that only goes on."""
         for holding in self._holdings.all():
             spent, (told_s, changes) = holding.ledger.spent, self._told.get(holding.partition, (0.0, 0))
-            if changes == spent.changes or (changes and now - told_s < AT_MOST_EVERY_S):
+            if changes == spent.changes or (changes and now_s - told_s < AT_MOST_EVERY_S):
                 continue
             if self._holdings.turn(holding) is None:
                 continue
-            self._told[holding.partition] = now, spent.changes
+            self._told[holding.partition] = now_s, spent.changes
             counted = spent.counted(self._clock())
             await self._emitter.write(
                 topics.DELIVERY_SPENDING,

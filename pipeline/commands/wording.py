@@ -14,7 +14,7 @@ from pipeline.decide.view import UNSUBSCRIBE
 from pipeline.drafts import Draft
 from pipeline.settings import Settings
 from schemas.journal import FieldWithheld, NoticeDecided, NoticeHeld
-from schemas.rendering import UTC, EmailContent, Rendering, SmsContent, content_in
+from schemas.rendering import UTC, EmailContent, PushContent, Rendering, SmsContent, content_in
 
 SHORT = 12
 """Characters of an id or a hash that are shown; `Board.find` takes fewer."""
@@ -105,6 +105,9 @@ def _of_rendering(audience: str, rendering: Rendering) -> Iterable[str]:
     yield f"--- {', '.join(head)}"
     if isinstance(content, EmailContent):
         yield f"Subject: {content.subject}"
+        yield ""
+    if isinstance(content, PushContent):
+        yield f"Title: {content.title}"
         yield ""
     yield content.text.replace(UNSUBSCRIBE, OWN_LINK).rstrip()
     if isinstance(content, EmailContent) and content.calendar:

@@ -88,6 +88,9 @@ class _Held(Holdings):
     def all(self) -> list[Holding]:
         return self._all
 
+    def turn(self, holding: Holding) -> int | None:
+        return 0
+
 
 def told_by(partition: int, *units: int) -> codec.Record:
     purse = Spent()
@@ -108,6 +111,29 @@ def test_a_worker_adds_up_its_own_partitions_and_what_the_others_told() -> None:
     assert spending.why_not(SMS, "INC-1", AT, 1) is None
     spending.heard(told_by(1, 1))
     assert spending.why_not(SMS, "INC-1", AT, 1) is not None
+
+
+class _Pen:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.told: list[SpendingCounted] = []
+
+    async def write(self, topic: topics.Topic, data: SpendingCounted, **_: Any) -> None:
+        assert topic is topics.DELIVERY_SPENDING
+        self.told.append(data)
+
+
+async def test_what_was_spent_is_told_at_once_and_then_once_a_second_at_most() -> None:
+    mine, pen = Holding(0), _Pen()
+    spending = Spending(pen, _Held(mine), {SMS: CAP}, lambda: AT)  # type: ignore[arg-type]
+    await spending.tell(0.0)
+    assert pen.told == []
+    for now_s, number in ((10.0, 1), (10.2, 2), (10.4, 3), (11.1, 4)):
+        mine.ledger.apply(tried(number))
+        await spending.tell(now_s)
+    await spending.tell(20.0)
+    assert [sums_in(told)[SMS, "INC-1"] for told in pen.told] == [1, 4]
 
 
 def test_what_is_about_to_be_put_on_record_counts_already() -> None:
@@ -235,6 +261,17 @@ def test_an_order_that_nobody_signed_or_that_was_changed_is_a_dead_letter() -> N
     lived(world)
     assert (taken(world), counts(world)) == (2, {"spending_cap": 2})
     assert len(world.log[topics.DEAD_LETTERS.name]) == 2
+
+
+def test_what_nobody_has_the_words_of_any_more_stays_parked_and_can_be_given_up() -> None:
+    world = capped()
+    late = world.words_kept_until + HOUR
+    world.to_come.append((late, order(parked_until=late)))
+    lived(world)
+    assert (taken(world), counts(world)) == (2, {"spending_cap": 2})
+    world.to_come.append((late + HOUR, order("give_up", id_="order-2", parked_until=late)))
+    lived(world)
+    assert (taken(world), counts(world)) == (2, {})
 
 
 def test_what_was_ordered_again_is_judged_anew_and_has_all_its_tries() -> None:

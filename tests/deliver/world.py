@@ -69,6 +69,7 @@ class World:
     )
 
     caps: dict[Channel, Cap] = field(default_factory=dict)
+    words_kept_until: datetime = AT + timedelta(days=7)
 
     def signature(self, event: Event[ParkedOrder]) -> Signature | None:
         """The signature of an order, with the key of the one operator that there is."""
@@ -158,7 +159,8 @@ class Process:
     async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:
         await self.step()
         told = [codec.decode(record, Notice).data for topic in NOTICES for record in self.world.log[topic]]
-        return {notice.notice_id: notice for notice in told if notice.notice_id in names}
+        kept = {notice.notice_id: notice for notice in told if notice.notice_id in names}
+        return kept if self.world.now < self.world.words_kept_until else {}
 
     async def step(self) -> None:
         """Any moment at which the outside is awaited."""

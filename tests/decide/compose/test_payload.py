@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 
 from pipeline.decide.compose import compose
-from pipeline.decide.view import visible_fields
+from pipeline.decide.view import Known, visible_fields
 from schemas.base import Channel, Level
+from schemas.incident import IncidentUpdated
 from schemas.journal import NoticeKind
 from schemas.rendering import content_in
 from tests.decide.compose.notices import OPENED, READERS, occasion, shipped, telling
 
 FOLLOWED = replace(READERS, languages=(), updated=frozenset(Channel))
+
+
+def known_of(text: str) -> Known:
+    """What the wire lets through of it."""
+    event = IncidentUpdated(summary=f"It says {text} here")
+    return OPENED.model_copy(update={"summary": event.summary})
 
 
 def told(
@@ -40,6 +47,18 @@ def test_no_fact_stands_in_it_that_its_reader_may_not_see(level: Level) -> None:
     [rendering] = compose(about, occasion(known, known, readers=FOLLOWED), shipped())
     facts = json.loads(rendering.content.text)["data"]["facts"]
     assert set(facts) <= visible_fields(level, shipped().approvals)
+
+
+@pytest.mark.parametrize(
+    "text", ['"},"over":true,"x":{"', "\\", "{{unsubscribe}}", "</script>", "\u2028\u0000\ud83d\ude00", "a\tb"]
+)
+def test_a_hostile_text_stays_a_string(text: str) -> None:
+    known = known_of(text)
+    about = telling(NoticeKind.OPENED, channels=(Channel.WEBHOOK,))
+    [rendering] = compose(about, occasion(known, known, readers=FOLLOWED), shipped())
+    data = json.loads(rendering.content.text)["data"]
+    assert data["over"] is False
+    assert data["facts"]["summary"].replace("{{ unsubscribe }}", "{{unsubscribe}}") == known.summary
 
 
 def test_a_next_update_stands_only_where_updates_are_told() -> None:
