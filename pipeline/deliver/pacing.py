@@ -157,5 +157,8 @@ def pace_for(channel: Channel, settings: Settings, at: datetime) -> Pace:
         case Channel.X:
             user = Bucket.within(settings.x_posts_per_quarter_hour, QUARTER_S, at)
             return Pace(AtOnce.fixed(1), (user, Bucket.within(settings.x_posts_per_day, DAY_S, at)))
+        case Channel.WEBHOOK:
+            # each goes to another receiver: one that hangs must not hold up the others
+            return Pace(AtOnce.fixed(32))
         case _:
             return Pace(AtOnce.fixed(AT_ONCE))
