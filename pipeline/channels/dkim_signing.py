@@ -1,7 +1,7 @@
 """DKIM signatures (RFC 6376) by dkimpy, for relays that do not sign themselves; the extra `dkim` brings it.
 
-A signature costs a quarter of a millisecond and more (RSA-2048), ten times what all else about a mail does: where the
-relay can sign, let it.
+dkimpy computes RSA in Python: a signature of 2048 bits takes some 5 ms, hundreds of times what all else about a mail
+does, and less than 200 mails a second go out. Where the relay can sign, let it.
 """
 
 from collections.abc import Callable

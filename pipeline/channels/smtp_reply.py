@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
@@ -33,8 +32,7 @@ class Stage(StrEnum):
     DOT = "dot"
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """A mail as it goes over the line: `octets` with CRLF line ends, the last line ended, dots doubled."""
 
     sender: str
