@@ -51,6 +51,8 @@ class Script:
     moods: deque[Mood] = field(default_factory=deque)
     manners: deque[Manner] = field(default_factory=deque)
     pipelining: bool = True
+    reset: int = OK
+    """The answer to RSET; behind another one the connection is closed."""
     asked: set[int] = field(default_factory=set)
     """For their content the server asked, in full."""
     taken: Counter[int] = field(default_factory=Counter)
@@ -100,7 +102,10 @@ class _Session:
                     return
                 elif verb == b"RSET":
                     self._transaction = None
-                    self._say(OK, "reset")
+                    self._say(self._script.reset, "reset")
+                    if self._script.reset != OK:
+                        await self._flush()
+                        return
                 elif verb == b"MAIL":
                     self._mail(command.decode())
                 elif verb == b"RCPT":

@@ -395,6 +395,22 @@ async def test_a_server_that_dribbles_is_given_up_by_the_wall_clock(
     assert sandbox.mails == []
 
 
+async def test_a_mail_at_whose_final_dot_the_wall_clock_runs_out_is_unknown(
+    sandbox: Sandbox, make_settings: MakeSettings
+) -> None:
+    sandbox.fault("smtp", "hang_after_dot", after=1)
+    settings = email_settings(make_settings(smtp_url=sandbox.smtp_url))
+    assert settings is not None
+    sender = EmailSender(replace(settings, window_timeout_s=0.5))
+    assert told(await sender.send(envelope(), READERS[:3])) == [
+        ("accepted", "provider_accepted"),
+        ("unknown", "timeout_after_final_dot"),
+        ("retryable", "not_reached"),
+    ]
+    assert told(await sender.send(envelope(), READERS[2:3])) == [("accepted", "provider_accepted")]
+    await sender.close()
+
+
 async def test_after_a_cancelled_send_nobody_reads_its_reply(sandbox: Sandbox, sender: EmailSender) -> None:
     await sender.send(envelope(), [reader(1)])
     sandbox.fault("smtp", "slow", stage="data", seconds=0.2)

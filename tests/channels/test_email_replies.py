@@ -181,6 +181,17 @@ def told(script: Script, count: int = 3, wait_s: float = 5.0) -> list[tuple[str,
 TAKEN = ("accepted", "provider_accepted")
 
 
+@pytest.mark.parametrize("pieces", [(), (7,) * 200])
+def test_a_window_ends_with_its_last_reply(pieces: tuple[int, ...]) -> None:
+    async def one_window() -> list[list[Sent]]:
+        script = Script(manners=deque([Manner(pieces=pieces)]))
+        async with asyncio.timeout(15):
+            return await told_by(script, [[reader(n) for n in range(64)]], wait_s=60.0)
+
+    (answers,) = asyncio.run(one_window())
+    assert {sent.reason for sent in answers} == {"provider_accepted"}
+
+
 def test_content_that_is_asked_for_though_nobody_takes_it_is_a_lone_dot() -> None:
     script = Script(deque([Mood(), Mood(rcpt=550, asks_anyway=True), Mood()]))
     assert told(script) == [TAKEN, ("permanent", "mailbox_unknown"), TAKEN]
@@ -198,6 +209,12 @@ def test_a_refused_recipient_and_a_refused_data_leave_the_next_mail_a_fresh_tran
     script = Script(deque([Mood(rcpt=450), Mood(data=451), Mood()]))
     assert told(script) == [("retryable", "greylisted"), ("retryable", "server_trouble"), TAKEN]
     assert script.connections == 1
+
+
+def test_a_mail_behind_a_reset_that_is_refused_goes_over_a_connection_of_its_own() -> None:
+    script = Script(deque([Mood(), Mood(rcpt=550)]), reset=500)
+    assert told(script) == [TAKEN, ("permanent", "mailbox_unknown"), TAKEN]
+    assert script.connections == 2
 
 
 def test_a_transaction_that_a_window_left_behind_is_reset_by_the_next() -> None:
