@@ -287,18 +287,18 @@ class Pipeline(asyncio.Protocol):
             return
         self._over = True
         self._transport.abort()
-        transfer, ended = self._current or self._coming, self._ended
-        if ended is None or ended.done():
+        transfer, unbegun = self._current or self._coming, None
+        if transfer is not None and not ours:
+            if transfer.refusal is None and is_worn(self._stage, said, self._served):
+                unbegun = transfer.mail
+            else:
+                self._answered(transfer.refusal or Answer(self._stage, said))
+        if self._ended is None or self._ended.done():
             return
         if ours and isinstance(said, BaseException):
-            ended.set_exception(said)
-        elif transfer is None:
-            ended.set_result(None)
-        elif transfer.refusal is None and is_worn(self._stage, said, self._served):
-            ended.set_result(transfer.mail)
+            self._ended.set_exception(said)
         else:
-            self._answered(transfer.refusal or Answer(self._stage, said))
-            ended.set_result(None)
+            self._ended.set_result(unbegun)
 
 
 def _nobody(_: Answer) -> None:

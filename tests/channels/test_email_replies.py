@@ -25,6 +25,9 @@ from schemas.rendering import EmailContent
 from tests.channels.samples import envelope, reader
 from tests.channels.smtp_script import ASK, MARKS, OK, Manner, Mood, Script, playing
 
+Case = tuple[Script, list[list[Recipient]], float]
+"""The server's script, the windows, and the seconds that each may take."""
+
 DOTTED = EmailContent(subject="s", text=".\n..\n.x\n{{unsubscribe}}.\n.", html="<p>.</p>\n.\n")
 SETTINGS = Settings(
     _env_file=None,
@@ -60,20 +63,29 @@ MANNERS = st.builds(
 )
 
 
-def a_sender(port: int, *, tls: ssl.SSLContext | None = None, wait_s: float = 0.15) -> EmailSender:
+def a_sender(
+    port: int, *, tls: ssl.SSLContext | None = None, wait_s: float = 0.15, within_s: float = 60.0
+) -> EmailSender:
     made = email_settings(SETTINGS, tls_context=tls)
     assert made is not None
     line = replace(made.line, port=port, implicit_tls=tls is not None, command_timeout_s=wait_s, dot_timeout_s=wait_s)
-    return EmailSender(replace(made, line=line, connections=2))
+    return EmailSender(replace(made, line=line, connections=2, window_timeout_s=within_s))
 
 
 async def told_by(
-    script: Script, windows: Sequence[Sequence[Recipient]], tls: bool = False, wait_s: float = 0.15
+    script: Script,
+    windows: Sequence[Sequence[Recipient]],
+    within_s: float = 60.0,
+    *,
+    tls: bool = False,
+    wait_s: float = 0.15,
 ) -> list[list[Sent]]:
     """What the sender says of each, windows side by side; the script then holds what was true."""
     context, pem = self_signed() if tls else (None, "")
     async with playing(script, context) as port:
-        sender = a_sender(port, tls=ssl.create_default_context(cadata=pem) if tls else None, wait_s=wait_s)
+        sender = a_sender(
+            port, tls=ssl.create_default_context(cadata=pem) if tls else None, wait_s=wait_s, within_s=within_s
+        )
         answers = await asyncio.gather(*(sender.send(envelope(DOTTED), window) for window in windows))
         await sender.close()
     return list(answers)
@@ -104,7 +116,8 @@ def check(script: Script, recipient: Recipient, sent: Sent) -> None:
         assert int(about) == number, f"{number} was given the reply of {about}"
 
 
-def verified(script: Script, windows: Sequence[Sequence[Recipient]], answers: list[list[Sent]]) -> None:
+def verified(case: Case, answers: list[list[Sent]]) -> None:
+    script, windows, _ = case
     assert script.mistakes == []
     for window, said in zip(windows, answers, strict=True):
         assert len(said) == len(window)
@@ -112,39 +125,37 @@ def verified(script: Script, windows: Sequence[Sequence[Recipient]], answers: li
             check(script, recipient, sent)
 
 
-Case = tuple[Script, list[list[Recipient]]]
-
-
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """What the server does, and up to three windows for it, side by side."""
+    """What the server does, up to three windows for it, side by side, and how many seconds they may take."""
     script = Script(
         deque(draw(st.lists(MOODS, max_size=9))),
         deque(draw(st.lists(MANNERS, max_size=3))),
         pipelining=draw(st.sampled_from((True, True, True, False))),
     )
     sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
-    return script, [[reader(10 * w + n) for n in range(size)] for w, size in enumerate(sizes)]
+    windows = [[reader(10 * w + n) for n in range(size)] for w, size in enumerate(sizes)]
+    return script, windows, draw(st.sampled_from((60.0,) * 8 + (0.01, 0.03, 0.06)))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_what_is_said_of_a_mail_is_true_of_it(case: Case) -> None:
-    verified(*case, asyncio.run(told_by(*case)))
+    verified(case, asyncio.run(told_by(*case)))
 
 
 @pytest.mark.slow
 @settings(max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_what_is_said_of_a_mail_is_true_of_it_at_length(case: Case) -> None:
-    verified(*case, asyncio.run(told_by(*case)))
+    verified(case, asyncio.run(told_by(*case)))
 
 
 @pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_what_is_said_of_a_mail_is_true_of_it_over_tls(case: Case) -> None:
-    verified(*case, asyncio.run(told_by(*case, tls=True)))
+    verified(case, asyncio.run(told_by(*case, tls=True)))
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
@@ -155,7 +166,7 @@ def test_wherever_in_the_input_the_server_closes_what_is_said_is_true(pipelining
         windows = [[reader(n) for n in range(3)]]
         for octet in range(0, 5_000, 40):
             script = Script(manners=deque([Manner(after_in=octet, resets=octet % 80 == 0)]), pipelining=pipelining)
-            verified(script, windows, await told_by(script, windows))
+            verified((script, windows, 60.0), await told_by(script, windows))
 
     asyncio.run(all_of_them())
 
@@ -166,7 +177,7 @@ def test_at_whichever_octet_of_its_replies_the_server_closes_what_is_said_is_tru
         windows = [[reader(n) for n in range(3)]]
         for octet in range(0, 420, 3):
             script = Script(manners=deque([Manner(after_out=octet)]), pipelining=pipelining)
-            verified(script, windows, await told_by(script, windows))
+            verified((script, windows, 60.0), await told_by(script, windows))
 
     asyncio.run(all_of_them())
 
@@ -174,7 +185,7 @@ def test_at_whichever_octet_of_its_replies_the_server_closes_what_is_said_is_tru
 def told(script: Script, count: int = 3, wait_s: float = 5.0) -> list[tuple[str, str]]:
     windows = [[reader(n) for n in range(count)]]
     answers = asyncio.run(told_by(script, windows, wait_s=wait_s))
-    verified(script, windows, answers)
+    verified((script, windows, 60.0), answers)
     return [(str(sent.result), sent.reason) for sent in answers[0]]
 
 
