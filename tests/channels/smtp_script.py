@@ -5,6 +5,7 @@ for, anything behind DATA before its reply (RFC 2920 section 3.1) and a mail for
 """
 
 import asyncio
+import base64
 import re
 import ssl
 from collections import Counter, deque
@@ -51,8 +52,10 @@ class Script:
     moods: deque[Mood] = field(default_factory=deque)
     manners: deque[Manner] = field(default_factory=deque)
     pipelining: bool = True
+    login: bytes | None = None
+    """What AUTH PLAIN must bring (RFC 4616) before any mail."""
     reset: int = OK
-    """The answer to RSET; behind another one the connection is closed."""
+    """The answer to RSET; with another one everything stays as it was."""
     asked: set[int] = field(default_factory=set)
     """For their content the server asked, in full."""
     taken: Counter[int] = field(default_factory=Counter)
@@ -84,6 +87,7 @@ class _Session:
         self._pieces, self._pauses = deque(self._manner.pieces), deque(self._manner.pauses)
         self._in, self._out, self._input, self._output = 0, 0, b"", b""
         self._transaction: _Transaction | None = None
+        self._known = script.login is None
 
     async def run(self) -> None:
         try:
@@ -94,18 +98,19 @@ class _Session:
                 if verb == b"EHLO":
                     self._output += b"250-script\r\n250-SIZE\r\n250-SMTPUTF8\r\n"
                     self._output += b"250-PIPELINING\r\n" if self._script.pipelining else b""
+                    self._output += b"250-AUTH PLAIN\r\n" if self._script.login else b""
                     self._say(OK, "HELP")
+                elif verb == b"AUTH":
+                    self._known = base64.b64decode(command.split()[-1]) == self._script.login
+                    self._say(235 if self._known else 535, "so you say")
                 elif verb == b"QUIT":
                     self._script.farewells += 1
                     self._say(221, "bye")
                     await self._flush()
                     return
                 elif verb == b"RSET":
-                    self._transaction = None
+                    self._transaction = None if self._script.reset == OK else self._transaction
                     self._say(self._script.reset, "reset")
-                    if self._script.reset != OK:
-                        await self._flush()
-                        return
                 elif verb == b"MAIL":
                     self._mail(command.decode())
                 elif verb == b"RCPT":
@@ -127,12 +132,14 @@ class _Session:
     def _mail(self, command: str) -> None:
         token = read_return_path(command)
         open_already = self._transaction is not None and self._transaction.mood.mail == OK
-        if open_already or token is None:
+        if open_already and self._script.reset != OK:
+            self._say(503, "nested")
+        elif open_already or token is None or not self._known:
             self._wrong(f"out of place: {command}")
-            return
-        mood = self._script.moods.popleft() if self._script.moods else Mood()
-        self._transaction = _Transaction(int(token[0], 16), mood)
-        self._answer("mail", mood.mail)
+        else:
+            mood = self._script.moods.popleft() if self._script.moods else Mood()
+            self._transaction = _Transaction(int(token[0], 16), mood)
+            self._answer("mail", mood.mail)
 
     def _rcpt(self, command: str) -> None:
         transaction = self._transaction

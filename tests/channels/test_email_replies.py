@@ -64,11 +64,24 @@ MANNERS = st.builds(
 
 
 def a_sender(
-    port: int, *, tls: ssl.SSLContext | None = None, wait_s: float = 0.15, within_s: float = 60.0
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    wait_s: float = 0.15,
+    within_s: float = 60.0,
+    login: tuple[str | None, str | None] = (None, None),
 ) -> EmailSender:
     made = email_settings(SETTINGS, tls_context=tls)
     assert made is not None
-    line = replace(made.line, port=port, implicit_tls=tls is not None, command_timeout_s=wait_s, dot_timeout_s=wait_s)
+    line = replace(
+        made.line,
+        port=port,
+        implicit_tls=tls is not None,
+        username=login[0],
+        password=login[1],
+        command_timeout_s=wait_s,
+        dot_timeout_s=wait_s,
+    )
     return EmailSender(replace(made, line=line, connections=2, window_timeout_s=within_s))
 
 
@@ -271,3 +284,18 @@ def test_silence_after_the_final_dot_is_unknown_and_silence_before_it_is_not() -
         ("retryable", "timeout_before_data"),
         ("retryable", "not_reached"),
     ]
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize(("password", "reason"), [("p@ss", "provider_accepted"), ("wrong", "authentication_failed")])
+def test_who_logs_in_sends_and_who_cannot_sends_nothing(pipelining: bool, password: str, reason: str) -> None:
+    async def logged_in() -> list[Sent]:
+        script = Script(pipelining=pipelining, login=b"\0status\0p@ss")
+        async with playing(script) as port:
+            sender = a_sender(port, wait_s=5.0, login=("status", password))
+            answers = await sender.send(envelope(DOTTED), [reader(n) for n in range(3)])
+            await sender.close()
+        verified((script, [[reader(n) for n in range(3)]], 60.0), [answers])
+        return answers
+
+    assert {sent.reason for sent in asyncio.run(logged_in())} == {reason}
