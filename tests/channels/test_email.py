@@ -296,15 +296,16 @@ async def test_a_refusal_within_the_message_is_heard(make_settings: MakeSettings
     assert next_one.reason == "not_reached"
 
 
+@pytest.mark.parametrize("behind", [b"", b"250 OK\r\n250 OK\r\n354 go on\r\n"])
 @BOTH_WAYS
 async def test_a_message_is_not_taken_by_a_server_that_says_so_before_it_has_it(
-    make_settings: MakeSettings, extension: str
+    make_settings: MakeSettings, extension: str, behind: bytes
 ) -> None:
     async def boasting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await converse(reader, writer, upto=b"DATA", extension=extension)
         writer.write(b"354 go on\r\n")
         await reader.read(1000)
-        writer.write(b"250 2.0.0 it is mine\r\n")
+        writer.write(b"250 2.0.0 it is mine\r\n" + behind)
         while await reader.read(1 << 20):
             pass
 
