@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from email.utils import parseaddr
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
@@ -24,7 +25,6 @@ from schemas.subscriber import Unsubscribed
 Publish = Callable[[Outgoing], Awaitable[None]]
 SOURCE = "/tocsin/web"
 RETRY_AFTER_S = 10
-NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
 
 
 def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock = now) -> ASGIApp:
@@ -98,6 +98,7 @@ def _add_unsubscribe(app: FastAPI, vault: Vault, publish: Publish, clock: Clock)
 def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:
     secret = settings.twilio_auth_token
     auth_token = secret.get_secret_value() if secret is not None else None
+    our_name = parseaddr(settings.mail_from)[0] or settings.public_url
 
     async def signed_form(request: Request) -> twilio.Form:
         try:
@@ -136,7 +137,8 @@ def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish
 
     @app.post("/twilio/inbound")
     async def inbound(request: Request) -> Response:
-        heard = twilio.keyword_received(await signed_form(request), vault, clock())
+        form = await signed_form(request)
+        heard = twilio.keyword_received(form, vault, clock())
         if heard is not None:
             copies = [
                 codec.encode(
@@ -151,7 +153,7 @@ def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish
                 for partition in range(settings.partitions)
             ]
             await asyncio.gather(*map(publish, copies))
-        return Response(NO_REPLY, media_type="text/xml")
+        return Response(twilio.answer_to_help(form, our_name), media_type="text/xml")
 
 
 def _public(request: Request, settings: Settings) -> str:

@@ -4,6 +4,7 @@ https://www.twilio.com/docs/usage/webhooks/webhooks-security, …/messaging/guid
 https://help.twilio.com/articles/223134027 (opt-out keywords).
 """
 
+import html
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
@@ -17,12 +18,21 @@ from schemas.base import Channel
 from schemas.receipt import DeliveryReported, KeywordReceived
 
 MAX_FIELDS = 200
+NO_REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
+REPLY = '<?xml version="1.0" encoding="UTF-8"?><Response><Message>{text}</Message></Response>'
 Keyword = Literal["STOP", "START", "HELP"]
 KEYWORDS: dict[str, Keyword] = {
     **dict.fromkeys(("STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"), "STOP"),
     **dict.fromkeys(("START", "UNSTOP", "YES"), "START"),
-    **dict.fromkeys(("HELP", "INFO"), "HELP"),
+    **dict.fromkeys(("HELP", "INFO", "HILFE"), "HELP"),
 }
+HELP = {
+    "en": "{name}: we text about outages and maintenance. Reply STOP to end that, START to begin again.",
+    "de": "{name}: Wir schreiben bei Ausfällen und Wartungen. STOP beendet das, START nimmt es wieder auf.",
+}
+"""What HELP is answered with; one segment each with a name of up to 60 letters."""
+GERMAN = frozenset({"HILFE"})
+MAX_NAME = 60
 
 
 class Form(dict[str, list[str]]):
@@ -84,9 +94,22 @@ def keyword_received(form: Form, vault: Vault, at: datetime) -> KeywordReceived 
     return KeywordReceived(channel=Channel.SMS, address_token=token, keyword=keyword, provider_id=sid, at=at)
 
 
+def answer_to_help(form: Form, name: str) -> str:
+    """TwiML that says who writes and how to end it; empty where Twilio has answered in the account's own words."""
+    if _decided(form) is not None or _keyword(form) != "HELP":
+        return NO_REPLY
+    text = HELP["de" if _said(form) in GERMAN else "en"].format(name=name[:MAX_NAME])
+    return REPLY.format(text=html.escape(text, quote=False))
+
+
 def _keyword(form: Form) -> Keyword | None:
-    # Set where the account has its own words (Advanced Opt-Out): Twilio has then decided already.
-    if (decided := KEYWORDS.get((form.first("OptOutType") or "").upper())) is not None:
-        return decided
-    letters = "".join(c for c in form.first("Body") or "" if c.isalpha())
-    return KEYWORDS.get(letters.upper())
+    return _decided(form) or KEYWORDS.get(_said(form))
+
+
+def _decided(form: Form) -> Keyword | None:
+    """Set where the account has its own words (Advanced Opt-Out): Twilio has then decided already."""
+    return KEYWORDS.get((form.first("OptOutType") or "").upper())
+
+
+def _said(form: Form) -> str:
+    return "".join(c for c in form.first("Body") or "" if c.isalpha()).upper()

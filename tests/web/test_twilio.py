@@ -1,9 +1,11 @@
 """What Twilio calls: only Twilio is believed, and what it says becomes ids and words."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 
+from pipeline.text.sms import segments
 from pipeline.web import twilio
 from pipeline.web.twilio import Form
 from schemas import codec
@@ -133,7 +135,7 @@ async def test_a_keyword_is_heard_in_every_partition(service: Service, body: str
     async with await service.as_twilio("/twilio/inbound", form) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/xml"
-        assert (await answer.text()).endswith("<Response></Response>")
+        assert ("<Message>" in await answer.text()) == (keyword == "HELP")
     assert sorted(o.partition or 0 for o in service.published) == [0, 1, 2]
     heard = [event(o) for o in service.published]
     token = service.vault.address_token(Channel.SMS, "+15005550006")
@@ -157,6 +159,24 @@ async def test_any_other_message_is_taken_in_silence(service: Service, form: dic
     async with await service.as_twilio("/twilio/inbound", form) as answer:
         assert answer.status == 200
     assert service.published == []
+
+
+@pytest.mark.parametrize(("body", "said"), [("HELP", "Reply STOP to end"), ("Hilfe!", "STOP beendet das")])
+async def test_help_is_answered_in_the_language_of_the_word(service: Service, body: str, said: str) -> None:
+    form = {"MessageSid": "SM2", "From": "+15005550006", "Body": body}
+    async with await service.as_twilio("/twilio/inbound", form) as answer:
+        assert answer.content_type == "text/xml"
+        text = ElementTree.fromstring(await answer.text()).findtext("Message")
+    assert text is not None
+    assert said in text
+    assert text.startswith("Service status: ")
+    assert segments(text) == 1
+
+
+async def test_help_that_twilio_has_answered_in_the_accounts_words_is_not_answered_twice(service: Service) -> None:
+    form = {"MessageSid": "SM2", "From": "+15005550006", "Body": "HELP", "OptOutType": "HELP"}
+    async with await service.as_twilio("/twilio/inbound", form) as answer:
+        assert (await answer.text()).endswith("<Response></Response>")
 
 
 async def test_an_accounts_own_stop_word_counts_when_twilio_says_so(service: Service) -> None:
