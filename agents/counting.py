@@ -11,6 +11,7 @@ from pipeline.clock import Clock
 from pipeline.deliver.census import Tally
 from pipeline.errors import PolicyError
 from pipeline.policy.audiences import Audiences
+from pipeline.policy.cadence import SOFT_BOUNCES
 from schemas import codec, topics
 from schemas.census import Census
 from schemas.codec import Record, Undecodable
@@ -46,6 +47,8 @@ class Counting:
         self._clock = clock
         self._policy: tuple[str, Audiences] | None = None
         self._told: dict[int, _Told] = {}
+        self.soft_bounces = SOFT_BOUNCES
+        """How many messages in a row may come back softly, by the policy in force."""
 
     def published(self, record: Record) -> None:
         """Folds a published policy; tried as a whole, since one that decide cannot use must not be counted under."""
@@ -55,6 +58,7 @@ class Counting:
             log.error("a policy was published that cannot be used, the last good one stays: %s", error)
             return
         self._policy = policy.hash, policy.audience
+        self.soft_bounces = policy.cadence.recipient.soft_bounces
 
     async def tell(self) -> None:
         """Counts what is not counted yet, and writes each partition's census that has changed."""

@@ -108,7 +108,9 @@ class Deliver:
             self._counting = Counting(self._emitter, self._holdings, clock.now)
             self._spending = Spending(self._emitter, self._holdings, caps(self._settings), clock.now)
             self._registry = Registry(self._vault)
-            self._receiving = Receiving(self._emitter, dead, self._holdings, clock.now)
+            self._receiving = Receiving(
+                self._emitter, dead, self._holdings, clock.now, lambda: self._counting.soft_bounces
+            )
             self._post = self._make_post(dead)
             self._ordering = Ordering(self._emitter, dead, self._holdings, self._signed, self._kept, clock.now)
             await self._holdings.start()

@@ -1,16 +1,21 @@
 """What comes back: providers' receipts, keywords such as STOP, and the subscribers' own events."""
 
+from collections.abc import Callable
+
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
 from pipeline.clock import Clock
+from pipeline.deliver import bounces
+from pipeline.deliver.bounces import Came
+from pipeline.deliver.work import Told
 from schemas import codec, topics
-from schemas.base import Message
+from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
 from schemas.delivery import DeliveriesEnded, Outcome, ReceiptRecorded, Result
 from schemas.ids import derived
-from schemas.receipt import DeliveryReported, KeywordReceived
-from schemas.subscriber import SUBSCRIBER_EVENTS, Restarted, Stopped
+from schemas.receipt import BounceReceived, ComplaintReceived, DeliveryReported, KeywordReceived
+from schemas.subscriber import SUBSCRIBER_EVENTS, Restarted, Stopped, SubscriberEvent
 
 PROVES_ACCEPTANCE = frozenset({"queued", "sending", "sent", "delivered", "undelivered", "failed", "read"})
 """Any status at all says that the provider had taken the message; what became of it then is a receipt."""
@@ -19,11 +24,20 @@ PROVES_ACCEPTANCE = frozenset({"queued", "sending", "sent", "delivered", "undeli
 class Receiving:
     """The receiving side of the deliver room."""
 
-    def __init__(self, emitter: Emitter, dead: DeadLetters, holdings: Holdings, clock: Clock) -> None:
+    def __init__(
+        self,
+        emitter: Emitter,
+        dead: DeadLetters,
+        holdings: Holdings,
+        clock: Clock,
+        soft_bounces: Callable[[], int],
+    ) -> None:
+        """`soft_bounces`: how many in a row the policy in force bears."""
         self._emitter = emitter
         self._dead = dead
         self._holdings = holdings
         self._clock = clock
+        self._soft_bounces = soft_bounces
 
     async def receipt(self, record: Record) -> bool:
         """Puts a receipt on record, or acts on a keyword if the address is one of this partition's."""
@@ -37,6 +51,14 @@ class Receiving:
             await self._reported(holding, event.data)
         elif isinstance(event.data, KeywordReceived):
             await self._keyword(holding, event.data)
+        elif isinstance(event.data, BounceReceived | ComplaintReceived):
+            found = holding.ledger.intent(event.data.intent_id)
+            if found is None:
+                await self._dead.bury(record, Undecodable("unknown_intent", "nothing was sent under this id from here"))
+            elif isinstance(event.data, BounceReceived):
+                await self._bounced(holding, *found, event.data)
+            else:
+                await self._complained(holding, *found, event.data)
         return True
 
     async def subscriber(self, record: Record) -> bool:
@@ -66,19 +88,15 @@ class Receiving:
         return True
 
     async def _reported(self, holding: Holding, report: DeliveryReported) -> None:
-        receipt = ReceiptRecorded(
-            intent_id=report.intent_id,
-            channel=report.channel,
-            status=report.status,
-            code=report.code,
-            provider_id=report.provider_id,
-            at=report.at,
-        )
-        await self._write(holding, receipt, derived("receipt", report.provider_id, report.status), report.intent_id)
         found = holding.ledger.intent(report.intent_id)
-        if found is None or report.status not in PROVES_ACCEPTANCE:
+        await self._put_on_record(holding, report, report.status)
+        if found is None:
             return
         told, recipient = found
+        if report.channel is Channel.SMS:
+            await self._text_came_back(holding, told, recipient, report)
+        if report.status not in PROVES_ACCEPTANCE:
+            return
         work = holding.ledger.work(told, recipient)
         if work is not None and work.unknowns and not work.terminal:  # put off since, perhaps, or being tried again
             ended = DeliveriesEnded(
@@ -99,6 +117,59 @@ class Receiving:
                 ),
             )
             await self._write(holding, ended, derived("proved", report.intent_id), told.incident)
+
+    async def _text_came_back(self, holding: Holding, told: Told, recipient: str, report: DeliveryReported) -> None:
+        if (left := bounces.stopped_at_provider(report.status, report.code)) is not None:
+            await self._say(recipient, left, derived("stopped", report.intent_id))
+        if (came := bounces.text_came_back(report.status, report.code)) is not None:
+            await self._put_on_record(holding, report, came)
+            await self._conclude(holding, told, recipient, came, report)
+
+    async def _bounced(self, holding: Holding, told: Told, recipient: str, heard: BounceReceived) -> None:
+        await self._holdings.opt_outs_reached(holding.partition)  # whether they are a list, and their address now
+        came = bounces.came_back(holding.subscribers.get(recipient), heard)
+        await self._put_on_record(holding, heard, came)
+        await self._conclude(holding, told, recipient, came, heard)
+
+    async def _complained(self, holding: Holding, told: Told, recipient: str, heard: ComplaintReceived) -> None:
+        await self._holdings.opt_outs_reached(holding.partition)
+        await self._put_on_record(holding, heard, bounces.COMPLAINED)
+        event = bounces.complaint(holding.subscribers.get(recipient), told.channel)
+        if event is not None:
+            await self._say(recipient, event, derived("complained", heard.intent_id))
+
+    async def _conclude(
+        self, holding: Holding, told: Told, recipient: str, came: Came, heard: BounceReceived | DeliveryReported
+    ) -> None:
+        """What it means for the subscriber stands in the broker before the receipt is acknowledged, so that it holds
+        before the next send.
+        """
+        event = bounces.consequence(
+            holding.subscribers.get(recipient),
+            told.channel,
+            came,
+            heard.code,
+            bounces.soft_in_a_row(holding.ledger, told.channel, recipient, heard.at),
+            self._soft_bounces(),
+        )
+        if event is not None:
+            await self._say(recipient, event, derived("bounced", heard.intent_id))
+
+    async def _say(self, subscriber: str, event: SubscriberEvent, id: str) -> None:
+        await self._emitter.write(topics.SUBSCRIBER_EVENTS_TOPIC, event, id=id, subject=subscriber, time=self._clock())
+
+    async def _put_on_record(
+        self, holding: Holding, heard: DeliveryReported | BounceReceived | ComplaintReceived, status: str
+    ) -> None:
+        receipt = ReceiptRecorded(
+            intent_id=heard.intent_id,
+            channel=heard.channel,
+            status=status,
+            code=heard.feedback if isinstance(heard, ComplaintReceived) else heard.code,
+            provider_id=heard.provider_id,
+            at=heard.at,
+        )
+        await self._write(holding, receipt, derived("receipt", heard.provider_id, status), heard.intent_id)
 
     async def _keyword(self, holding: Holding, heard: KeywordReceived) -> None:
         if heard.keyword == "HELP":

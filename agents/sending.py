@@ -25,6 +25,7 @@ from pipeline.deliver.past import Lookback
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.deliver.spending import REASON as SPENDING_CAP
 from pipeline.deliver.spending import Over, units_of
+from pipeline.receipts import status
 from pipeline.vault import Unreadable, Vault
 from schemas import topics
 from schemas.base import Channel
@@ -37,7 +38,7 @@ from schemas.delivery import (
     Result,
 )
 from schemas.ids import attempt_id, derived, intent_id
-from schemas.subscriber import Stopped
+from schemas.subscriber import Bounced, Stopped
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -269,17 +270,18 @@ class Post:
             for recipient, answer in zip(recipients, sent, strict=True)
         ]
         await self.waiting.later(work, outcomes)
-        await self._records.end(work, attempted.attempt_id, outcomes)
+        # Before the end is on record: after it nothing would bring this batch, and with it the opt-out, back.
         for recipient, answer in zip(recipients, sent, strict=True):
-            if answer.opt_out:
+            if (event := _left(batch.channel, answer)) is not None:
                 await self._emitter.write(
                     topics.SUBSCRIBER_EVENTS_TOPIC,
-                    Stopped(channel=batch.channel, via="provider"),
-                    id=derived("stopped", recipient.intent_id),
+                    event,
+                    id=derived("bounced" if isinstance(event, Bounced) else "stopped", recipient.intent_id),
                     subject=recipient.subscriber,
                     time=at,
                     parent=work.parent,
                 )
+        await self._records.end(work, attempted.attempt_id, outcomes)
 
     def _recipient(self, work: InHand, subscriber_id: str) -> Recipient | Outcome:
         """How to reach a subscriber, or why that cannot be."""
@@ -296,13 +298,15 @@ class Post:
         address = contact.address(batch.channel)
         if address is None:
             return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
+        intent = intent_id(batch.incident, batch.seq, subscriber_id, batch.channel)
         return Recipient(
             subscriber=subscriber_id,
-            intent_id=intent_id(batch.incident, batch.seq, subscriber_id, batch.channel),
+            intent_id=intent,
             partition=holding.partition,
             address=address,
             name=contact.name,
             unsubscribe_url=self._unsubscribe_url(subscriber_id, batch.channel),
+            return_token=self._vault.return_token(intent, holding.partition),
             first_intent_id=holding.ledger.first_intent(batch.incident, batch.channel, subscriber_id),
             secret=contact.secret(batch.channel),
         )
@@ -311,3 +315,15 @@ class Post:
 def _parked(recipients: Iterable[str], why: Over) -> list[Outcome]:
     """They wait for a person, who may let them go all the same (`tocsin deliveries retry`)."""
     return [Outcome(recipient=r, result=Result.PARKED, reason=SPENDING_CAP, detail=str(why)) for r in recipients]
+
+
+def _left(channel: Channel, answer: Sent) -> Stopped | Bounced | None:
+    """What a refusal says of the address for good: that they left, or that there is nobody (a bounce said at once)."""
+    if answer.opt_out:
+        return Stopped(channel=channel, via="provider")
+    if channel is not Channel.EMAIL or answer.result is not Result.PERMANENT or answer.code is None:
+        return None
+    code = status.code_in(answer.code)
+    if status.classified(code, answer.detail or "") is not status.Verdict.HARD:
+        return None
+    return Bounced(channel=channel, code=code or answer.code)

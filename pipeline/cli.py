@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "backtest": Entry(LOOK_BACK, "Recorded incidents through a policy: who would have been told what, and when."),
     "audit": Entry(LOOK_BACK, "Verify, show and export the sealed log."),
     "subscribers": Entry(SET_UP, "Who is to be told: import, list, erase."),
+    "receipts": Entry(SET_UP, "Bounces and complaints collected in a mailbox: take them in."),
     "operator": Entry(SET_UP, "Who may order something: their keys and roles."),
     "policy": Entry(SET_UP, "The documents that decisions are made under: check, show, publish."),
     "schema": Entry(SET_UP, "The wire as JSON Schemas and AsyncAPI."),

@@ -64,6 +64,13 @@ class Settings(BaseSettings):
     )
     dkim_key: Path | None = Field(default=None, description="RSA private key, PEM; unset: the relay signs, or nobody")
     dkim_selector: str | None = Field(default=None, description="the name that the public key has in the DNS")
+    bounce_host: str = "127.0.0.1"
+    bounce_port: int | None = Field(
+        default=None, ge=0, le=65535, description="where mail to the return path is taken in; unset: nowhere; 0: any"
+    )
+    imap_url: SecretStr | None = Field(
+        default=None, description="imaps://user:password@host/folder, for `tocsin receipts imap`"
+    )
 
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None

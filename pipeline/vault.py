@@ -34,6 +34,9 @@ NONCE_BYTES = 12
 """96 bits, as NIST SP 800-38D wants them when they are random."""
 MAC_BYTES = 16
 """128 bits: a million forgeries a second would need 10^25 years."""
+RETURN_MAC_BYTES = 8
+"""64 bits in a return path, where RFC 5321 leaves 64 characters to all of it: a mail server that takes a million
+forgeries a second would need 300,000 years for half of them."""
 MIN_SECRET_CHARS = 32
 Purpose = Literal["unsubscribe"]
 Random = Callable[[int], bytes]
@@ -163,6 +166,24 @@ class Vault:
                 return intent_id, int(partition)
             case _:
                 return None
+
+    def return_token(self, intent_id: str, partition: int) -> str:
+        """What a return path carries: as a callback's, but spelled so that servers may fold its case."""
+        return f"{intent_id}.{partition}.{self._return_seal(intent_id, partition)}"
+
+    def read_return_token(self, token: str) -> tuple[str, int] | None:
+        """Intent id and partition of a return path's token that we made; None for anything else."""
+        match token.lower().split("."):
+            case [intent_id, partition, seal] if partition.isdecimal() and partition.isascii() and len(partition) < 10:
+                made = self._return_seal(intent_id, int(partition))
+                same = hmac.compare_digest(seal.encode(), made.encode())
+                return (intent_id, int(partition)) if same and partition == str(int(partition)) else None
+            case _:
+                return None
+
+    def _return_seal(self, intent_id: str, partition: int) -> str:
+        mac = _mac(self.callback, "return path", f"{partition}|{intent_id}")[:RETURN_MAC_BYTES]
+        return base64.b32encode(mac).decode().rstrip("=").lower()
 
     def operator_seal(self, record: bytes) -> str:
         """What proves that a record of an operator was written by someone who holds the deployment's secret."""

@@ -1,8 +1,11 @@
 """Provider receipts: what providers and recipients say afterwards, reduced to ids on arrival."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from schemas.base import Channel, Id, Instant, Message
+from schemas.subscriber import Base64Url
 
 
 class DeliveryReported(Message):
@@ -28,4 +31,32 @@ class KeywordReceived(Message):
     at: Instant
 
 
-RECEIPTS: tuple[type[Message], ...] = (DeliveryReported, KeywordReceived)
+class BounceReceived(Message):
+    """A mail came back, or is late (RFC 3464). `blocked`: refused for something that is not about the address.
+
+    `address_token`: the keyed hash of the address that failed, where the report names one: behind a list, or behind a
+    forwarding, it is another than the one that was written to.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.receipt.bounce_received.v1"
+    channel: Channel
+    intent_id: Id
+    kind: Literal["hard", "soft", "blocked"]
+    code: Annotated[str, Field(pattern=r"^[245]\.\d{1,3}\.\d{1,3}$")] | None = None
+    address_token: Base64Url | None = None
+    provider_id: Id
+    at: Instant
+
+
+class ComplaintReceived(Message):
+    """A mailbox provider says that its user called a mail spam, or wants no more of them (ARF, RFC 5965)."""
+
+    TYPE: ClassVar[str] = "io.tocsin.receipt.complaint_received.v1"
+    channel: Channel
+    intent_id: Id
+    feedback: Literal["abuse", "opt-out"]
+    provider_id: Id
+    at: Instant
+
+
+RECEIPTS: tuple[type[Message], ...] = (DeliveryReported, KeywordReceived, BounceReceived, ComplaintReceived)

@@ -31,6 +31,8 @@ class Recipient:
     address: str
     name: str | None = None
     unsubscribe_url: str | None = None
+    return_token: str | None = None
+    """What names the intent in the return path of their mail, signed."""
     first_intent_id: str | None = None
     """The incident's first mail to this recipient, which later ones answer to."""
     secret: str | None = field(default=None, repr=False)

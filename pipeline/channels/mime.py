@@ -43,7 +43,9 @@ _LINE: Final = 75
 _QUOTED_LINE: Final = re.compile(rb".{1,%d}(?<!=)(?<!=.)" % _LINE)
 """As much as a line holds of what is quoted-printable already, no escape torn in two."""
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9-]{1,35}")
-_RETURN_TOKEN: Final = re.compile(r"\+(?P<intent>[0-9a-f]{32})\.(?P<partition>\d{1,6})@")
+_RETURN_TOKEN: Final = re.compile(r"\+(?P<token>[0-9a-f]{32}\.\d{1,4}\.[a-z2-7]{13})@", re.IGNORECASE)
+MAX_RETURN_LOCAL: Final = 64 - len("+") - 32 - len(".9999.") - 13
+"""Characters before the @ of the bounce mailbox: RFC 5321 (section 4.5.3.1.1) allows 64 with the token."""
 
 
 class Refused(ValueError):
@@ -60,17 +62,17 @@ class Identity:
     return_path: str | None
 
     def envelope_sender(self, recipient: Recipient) -> str:
-        """Where bounces go (VERP): `bounce+<intent>.<partition>@domain`, so that a bounce names its intent."""
-        if self.return_path is None:
-            return self.address
+        """Where bounces go (VERP): `bounce+<intent>.<partition>.<seal>@domain`: a bounce names its intent."""
+        if self.return_path is None or recipient.return_token is None:
+            return self.return_path or self.address
         local, _, domain = self.return_path.rpartition("@")
-        return f"{local}+{recipient.intent_id}.{recipient.partition}@{domain}"
+        return f"{local}+{recipient.return_token}@{domain}"
 
 
-def read_return_path(address: str) -> tuple[str, int] | None:
-    """Intent and partition out of an envelope sender that was made here; None for any other address."""
+def token_in(address: str) -> str | None:
+    """The token in an envelope sender that looks like ours; whether it is, the vault says."""
     found = _RETURN_TOKEN.search(address)
-    return (found["intent"], int(found["partition"])) if found else None
+    return found["token"].lower() if found else None
 
 
 def identity(mail_from: str, mail_return_path: str | None) -> Identity:
@@ -79,6 +81,11 @@ def identity(mail_from: str, mail_return_path: str | None) -> Identity:
     for setting, value in (("TOCSIN_MAIL_FROM", address), ("TOCSIN_MAIL_RETURN_PATH", mail_return_path)):
         if value is not None and (not value.isascii() or _wire_address(value) is None):
             raise ConfigurationError(f"{setting} is not a mail address: set it to one such as status@example.com")
+    if mail_return_path is not None and len(mail_return_path.rpartition("@")[0]) > MAX_RETURN_LOCAL:
+        raise ConfigurationError(
+            f"TOCSIN_MAIL_RETURN_PATH: at most {MAX_RETURN_LOCAL} characters before the @, as in bounce@example.com: "
+            "each mail adds a token of its own, and no more than 64 are allowed with it (RFC 5321)"
+        )
     return Identity(name, address, address.rpartition("@")[2], mail_return_path)
 
 

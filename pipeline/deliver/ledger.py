@@ -4,7 +4,7 @@ A recipient's work moves forward only (`pipeline.deliver.work`), so that a recor
 A million intents cost some twenty megabytes (`works`, `index`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -22,10 +22,14 @@ from schemas.delivery import (
     NoticeSuperseded,
     NoticeWalked,
     ParkedOrdered,
+    ReceiptRecorded,
     Result,
 )
 from schemas.ids import intent_id, notice_id
 
+SOFT = "bounced_soft"
+"""The receipt of a message that came back for now (`pipeline.deliver.bounces`)."""
+NONE_SOFT: Set[Told] = frozenset()
 NOBODY: Mapping[str, Work] = MappingProxyType({})
 CLOCKS_APART = timedelta(minutes=5)
 """By how much the clocks of two workers may differ: so far the order of records need not be that of their times."""
@@ -72,6 +76,7 @@ class Ledger:
         self._walked: dict[str, str] = {}
         self._parked: dict[tuple[Told, str], Parked] = {}
         self.spent = Spent()
+        self._soft: dict[tuple[Channel, str], set[Told]] = {}
 
     def apply(self, record: object) -> None:
         """Folds one record; what is not about an intent's way is passed over."""
@@ -91,6 +96,8 @@ class Ledger:
                 self._corrected.add((record.incident, record.seq, record.audience))
         elif isinstance(record, NoticeWalked):
             self._walked[record.notice_id] = max(record.up_to, self._walked.get(record.notice_id, ""))
+        elif isinstance(record, ReceiptRecorded):
+            self._received(record)
 
     def work(self, told: Told, recipient: str) -> Work | None:
         """Where this intent stands; None if it was never intended."""
@@ -184,6 +191,10 @@ class Ledger:
                 return intent_id(incident, told.seq, recipient, channel)
         return None
 
+    def soft(self, channel: Channel, recipient: str) -> Set[Told]:
+        """Which messages to them came back softly, since one was last proved to have arrived."""
+        return self._soft.get((channel, recipient), NONE_SOFT)
+
     def open_attempts(self) -> Iterator[OpenAttempt]:
         """The attempts without an end, with those of their recipients that still have none."""
         for record in list(self._open.values()):
@@ -238,6 +249,15 @@ class Ledger:
                 continue
             if held is None or held.attempt != record.attempt:
                 self._parked[key] = Parked(*key, outcome.reason, record.at, record.attempt)
+
+    def _received(self, record: ReceiptRecorded) -> None:
+        if (found := self.intent(record.intent_id)) is None:
+            return
+        told, recipient = found
+        if record.status == SOFT:
+            self._soft.setdefault((told.channel, recipient), set()).add(told)
+        elif record.status == "delivered":
+            self._soft.pop((told.channel, recipient), None)
 
     def _works(self, told: Told) -> Works:
         if told not in self._work:

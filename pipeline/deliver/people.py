@@ -54,6 +54,10 @@ class Someone(Protocol):
     def reachable(self) -> bool:
         """Whether there is contact data of theirs."""
 
+    @property
+    def address_tokens(self) -> Mapping[Channel, str]:
+        """The keyed hashes of their addresses."""
+
 
 class Person:
     """A subscriber: what is shared with others who chose alike, and the rest packed."""

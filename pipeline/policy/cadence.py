@@ -26,6 +26,8 @@ from pipeline.policy.words import (
 from schemas.base import Severity, State
 
 NO_TIME = timedelta(0)
+SOFT_BOUNCES = 5
+"""Mailman, whose score is five, has served many lists well with it."""
 HowMany = Annotated[int, Field(ge=1, le=366)]
 
 
@@ -148,6 +150,9 @@ class OneRecipient(Document):
     at_most: dict[ChannelWord, Annotated[int, Field(ge=1)]] = Field(default_factory=dict, alias="at most")
     cap_window: SomeTime = Field(default=timedelta(hours=1), alias="within")
     digest_at: Clock = Field(default=time(17), alias="digest at")
+    soft_bounces: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=SOFT_BOUNCES, alias="suppressed after soft bounces in a row"
+    )
 
 
 class Cadence(Document):

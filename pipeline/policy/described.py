@@ -203,6 +203,7 @@ def _recipient(one: OneRecipient) -> Iterator[str]:
     for channel, most in one.at_most.items():
         yield f"at most {most} by {channel} within {spelled(one.cap_window)}; ends of incidents do not count"
     yield f"a digest, for those who chose it, at {_clock(one.digest_at)}"
+    yield f"nothing more to an address from which {one.soft_bounces} messages in a row came back"
 
 
 # --- what, and how

@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 
 from pipeline.broker import runfile
 from pipeline.errors import ConfigurationError
+from pipeline.receipts.desk import Desk
+from pipeline.receipts.listener import Listener, mailbox_of
 from pipeline.settings import Settings
 from pipeline.vault import Vault
 from pipeline.web.app import create_app
@@ -26,16 +28,16 @@ MAX_REQUESTS = 500
 class _Server(uvicorn.Server):
     """uvicorn's server, which says that it is there once it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: Path, port: int) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Path, ports: dict[str, int | None]) -> None:
         super().__init__(config)
         self._ready = ready
-        self._port = port
+        self._ports = ports
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens, then writes the run file."""
         await super().startup(sockets)
         if self.started:
-            runfile.write(self._ready, os.getpid(), port=self._port)
+            runfile.write(self._ready, os.getpid(), **self._ports)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -93,15 +95,29 @@ async def _publisher(settings: Settings) -> AsyncIterator[Publisher]:
         await publisher.close()
 
 
+@asynccontextmanager
+async def _return_path(settings: Settings, vault: Vault, publisher: Publisher) -> AsyncIterator[int | None]:
+    """Takes in mail to the return path where a port is set for it; yields the port."""
+    if settings.bounce_port is None:
+        yield None
+        return
+    listener = Listener(Desk(vault, settings.partitions, publisher), mailbox_of(settings))
+    try:
+        yield await listener.start(settings.bounce_host, settings.bounce_port)
+    finally:
+        await listener.stop()
+
+
 async def serve(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT; `<data_dir>/run/web.ready` holds pid and port while it does."""
+    """Runs until SIGTERM or SIGINT; `<data_dir>/run/web.ready` holds pid, port and bounce_port while it does."""
     vault = Vault.open(settings)
     ready = runfile.run_dir(settings.data_dir) / "web.ready"
     listening = bind(settings.web_host, settings.web_port)
     try:
-        async with _publisher(settings) as publisher:
+        async with _publisher(settings) as publisher, _return_path(settings, vault, publisher) as bounce_port:
             app = create_app(settings, vault, publisher)
-            await _Server(config_for(app), ready, listening.getsockname()[1]).serve(sockets=[listening])
+            ports = {"port": listening.getsockname()[1], "bounce_port": bounce_port}
+            await _Server(config_for(app), ready, ports).serve(sockets=[listening])
     finally:
         listening.close()
         if (said := runfile.read(ready)) is not None and said["pid"] == os.getpid():

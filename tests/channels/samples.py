@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.channels.base import Envelope, Recipient
+from pipeline.vault import Vault
 from schemas.base import Level
 from schemas.rendering import AnyContent, EmailContent, PostContent, SmsContent, rendering_of
 
+VAULT = Vault.of(b"a secret for tests, 32 characters")
 AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 LINK = "https://status.example.com/u/abc_DEF-123?x=1&y=2"
 
@@ -38,6 +40,7 @@ def reader(number: int = 1, **changes: object) -> Recipient:
         partition=number % 12,
         address=f"reader{number}@example.com",
         name="Ada Lovelace",
+        return_token=VAULT.return_token(intent(number), number % 12),
         unsubscribe_url=LINK,
     )
     return replace(made, **changes)  # type: ignore[arg-type]

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from pipeline.channels.mime import plain, read_return_path
+from pipeline.channels.mime import plain, token_in
 from pipeline.sandbox.wire import reset
+from tests.channels.samples import VAULT
 
 OK, ASK = 250, 354
 
@@ -130,7 +131,7 @@ class _Session:
             self._writer.close()
 
     def _mail(self, command: str) -> None:
-        token = read_return_path(command)
+        token = VAULT.read_return_token(token_in(command) or "")
         open_already = self._transaction is not None and self._transaction.mood.mail == OK
         if open_already and self._script.reset != OK:
             self._say(503, "nested")

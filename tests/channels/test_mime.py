@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.channels.mime import Identity, Refused, identity, plain, read_return_path, template, wire_address
+from pipeline.channels.mime import Identity, Refused, identity, plain, template, token_in, wire_address
 from pipeline.errors import ConfigurationError
+from pipeline.vault import Vault
 from schemas.base import Level
 from schemas.rendering import EmailContent, rendering_of
 from tests.channels.samples import AT, EMAIL, LINK, intent, reader
@@ -277,12 +278,29 @@ def test_a_link_that_could_end_its_header_is_refused(link: str) -> None:
         raw(recipient=reader(unsubscribe_url=link))
 
 
-def test_the_return_path_names_intent_and_partition_and_is_read_back() -> None:
-    sender = WHO.envelope_sender(reader(3))
-    assert sender == f"bounce+{intent(3)}.3@bounces.example.com"
-    assert read_return_path(sender) == (intent(3), 3)
-    assert read_return_path("status@example.com") is None
-    assert read_return_path("bounce+zz.3@bounces.example.com") is None
+def test_the_return_path_carries_a_signed_token_that_survives_any_server() -> None:
+    vault = Vault.of(b"the secret of the tests of mails, long enough")
+    token = vault.return_token(intent(3), 3)
+    sender = WHO.envelope_sender(reader(3, return_token=token))
+    assert sender == f"bounce+{token}@bounces.example.com"
+    assert len(sender.partition("@")[0]) <= 64
+    assert token_in(sender) == token_in(sender.upper()) == token
+    assert vault.read_return_token(token) == (intent(3), 3)
+    for forged in (
+        "status@example.com",
+        f"bounce+{intent(3)}.3@bounces.example.com",
+        "bounce+zz.3@bounces.example.com",
+    ):
+        assert token_in(forged) is None
+    assert vault.read_return_token(token.replace(".3.", ".4.")) is None
+    assert vault.read_return_token(vault.return_token(intent(4), 3)[:36] + token[36:]) is None
+    assert Vault.of(b"another secret of the tests of mails, long").read_return_token(token) is None
+
+
+def test_a_bounce_mailbox_whose_name_leaves_no_room_for_a_token_is_refused() -> None:
+    assert identity("status@example.com", "bounces-to-1@example.com").return_path
+    with pytest.raises(ConfigurationError, match=r"TOCSIN_MAIL_RETURN_PATH: at most 12 characters"):
+        identity("status@example.com", "bounces-to-12@example.com")
 
 
 def test_without_a_return_path_bounces_go_to_the_writer() -> None:

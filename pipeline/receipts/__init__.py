@@ -1,0 +1,1 @@
+"""What mail servers and mailbox providers send back: read, reduced to ids, and handed to those who must know."""
