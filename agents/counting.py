@@ -12,6 +12,7 @@ from pipeline.deliver.census import Tally
 from pipeline.errors import PolicyError
 from pipeline.policy.audiences import Audiences
 from pipeline.policy.cadence import SOFT_BOUNCES
+from pipeline.policy.compiled import Policy
 from schemas import codec, topics
 from schemas.census import Census
 from schemas.codec import Record, Undecodable
@@ -46,9 +47,9 @@ class Counting:
         self._holdings = holdings
         self._clock = clock
         self._policy: tuple[str, Audiences] | None = None
+        self.policy: Policy | None = None
+        """The one in force; None: none that can be used was published."""
         self._told: dict[int, _Told] = {}
-        self.soft_bounces = SOFT_BOUNCES
-        """How many messages in a row may come back softly, by the policy in force."""
 
     def published(self, record: Record) -> None:
         """Folds a published policy; tried as a whole, since one that decide cannot use must not be counted under."""
@@ -58,7 +59,12 @@ class Counting:
             log.error("a policy was published that cannot be used, the last good one stays: %s", error)
             return
         self._policy = policy.hash, policy.audience
-        self.soft_bounces = policy.cadence.recipient.soft_bounces
+        self.policy = policy
+
+    @property
+    def soft_bounces(self) -> int:
+        """How many messages in a row may come back softly, by the policy in force."""
+        return self.policy.cadence.recipient.soft_bounces if self.policy else SOFT_BOUNCES
 
     async def tell(self) -> None:
         """Counts what is not counted yet, and writes each partition's census that has changed."""

@@ -9,6 +9,7 @@ from typing import Any
 import faust
 
 from agents.app import Background, die, make_app, ready
+from agents.asking import Asking, name_in
 from agents.counting import Counting
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
@@ -29,6 +30,7 @@ from pipeline.channels import build_senders
 from pipeline.deliver.pacing import pace_for
 from pipeline.deliver.retry import patience_for
 from pipeline.deliver.spending import caps
+from pipeline.links import Links
 from pipeline.operators import OPERATOR, SIGNATURE, Registry
 from pipeline.settings import Settings
 from pipeline.vault import Vault
@@ -108,8 +110,9 @@ class Deliver:
             self._counting = Counting(self._emitter, self._holdings, clock.now)
             self._spending = Spending(self._emitter, self._holdings, caps(self._settings), clock.now)
             self._registry = Registry(self._vault)
+            asking = Asking(self._emitter, lambda: self._counting.policy, name_in(self._settings.mail_from))
             self._receiving = Receiving(
-                self._emitter, dead, self._holdings, clock.now, lambda: self._counting.soft_bounces
+                self._emitter, dead, self._holdings, clock.now, lambda: self._counting.soft_bounces, asking
             )
             self._post = self._make_post(dead)
             self._ordering = Ordering(self._emitter, dead, self._holdings, self._signed, self._kept, clock.now)
@@ -132,7 +135,7 @@ class Deliver:
         for follower, partitions in ((self._policies, every), (self._operators, range(1)), (spent, every)):
             await follower.start()
             await follower.assign(partitions)
-        await asyncio.gather(*(spent.caught_up(partition) for partition in every))
+        await asyncio.gather(*(one.caught_up(partition) for one in (spent, self._policies) for partition in every))
 
     async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
         """Operators are read up to this moment: whoever was taken away just now orders nothing any more."""
@@ -154,25 +157,18 @@ class Deliver:
         return found
 
     def _make_post(self, dead: DeadLetters) -> Post:
-        settings, base = self._settings, self._settings.public_url.rstrip("/")
-
-        def callback_url(intent: str, partition: int) -> str:
-            return f"{base}/twilio/status?d={self._vault.callback_token(intent, partition)}"
-
-        def unsubscribe_url(subscriber: str, channel: Channel) -> str:
-            return f"{base}/u/{self._vault.link_token(subscriber, channel, 'unsubscribe')}"
-
+        settings, links = self._settings, Links(self._settings.public_url.rstrip("/"), self._vault)
         return Post(
             self._emitter,
             dead,
             self._holdings,
             self._heartbeat,
             self._vault,
-            build_senders(settings, callback_url),
+            build_senders(settings, links.status_callback),
             {channel: patience_for(channel, settings.retry_base_s, settings.unknown_hold_s) for channel in Channel},
             self._gates(),
             self._spending,
-            unsubscribe_url,
+            links,
             clock.now,
             random.random,
         )
@@ -241,8 +237,7 @@ class Deliver:
             await self._holdings.keep()
 
     async def _count(self) -> None:
-        """Tells how many there are in each audience, under the policy in force: not under each that ever was."""
-        await asyncio.gather(*(self._policies.caught_up(p) for p in range(self._settings.partitions)))
+        """Tells how many there are in each audience, under the policy in force."""
         while True:
             await self._counting.tell()
             await asyncio.sleep(COUNT_EVERY_S)

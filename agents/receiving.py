@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from agents.asking import Asking
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
@@ -15,10 +16,22 @@ from schemas.codec import Record, Undecodable
 from schemas.delivery import DeliveriesEnded, Outcome, ReceiptRecorded, Result
 from schemas.ids import derived
 from schemas.receipt import BounceReceived, ComplaintReceived, DeliveryReported, KeywordReceived
-from schemas.subscriber import SUBSCRIBER_EVENTS, Restarted, Stopped, SubscriberEvent
+from schemas.subscriber import (
+    SUBSCRIBER_EVENTS,
+    Bounced,
+    Complained,
+    Confirmed,
+    Restarted,
+    Stopped,
+    Subscriber,
+    SubscriberEvent,
+    Unsubscribed,
+)
 
 PROVES_ACCEPTANCE = frozenset({"queued", "sending", "sent", "delivered", "undelivered", "failed", "read"})
 """Any status at all says that the provider had taken the message; what became of it then is a receipt."""
+
+OPT_OUTS = (Unsubscribed, Bounced, Complained, Stopped)
 
 
 class Receiving:
@@ -31,6 +44,7 @@ class Receiving:
         holdings: Holdings,
         clock: Clock,
         soft_bounces: Callable[[], int],
+        asking: Asking,
     ) -> None:
         """`soft_bounces`: how many in a row the policy in force bears."""
         self._emitter = emitter
@@ -38,6 +52,7 @@ class Receiving:
         self._holdings = holdings
         self._clock = clock
         self._soft_bounces = soft_bounces
+        self._asking = asking
 
     async def receipt(self, record: Record) -> bool:
         """Puts a receipt on record, or acts on a keyword if the address is one of this partition's."""
@@ -78,14 +93,22 @@ class Receiving:
                 record, Undecodable("unknown_subscriber", "nobody was subscribed under this id before")
             )
         elif subscriber is not None:
+            whole = subscriber.whole()
             await self._emitter.write(
                 topics.SUBSCRIBERS,
-                subscriber.whole(),
+                whole,
                 id=derived("subscriber", subscriber.id, record.offset),
                 subject=subscriber.id,
                 partition=record.partition,
             )
+            await self._passed_on(record, event.data, whole)
+            await self._asking.ask(record, event.data, whole)
         return True
+
+    async def _passed_on(self, record: Record, event: Message, subscriber: Subscriber) -> None:
+        """Whoever is somebody else now may still answer a message of before: their word counts for the other."""
+        if subscriber.merged_into is not None and isinstance(event, OPT_OUTS):
+            await self._say(subscriber.merged_into, event, derived("passed on", subscriber.id, record.offset))
 
     async def _reported(self, holding: Holding, report: DeliveryReported) -> None:
         found = holding.ledger.intent(report.intent_id)
@@ -184,6 +207,10 @@ class Receiving:
                 subject=subscriber,
                 time=heard.at,
             )
+            if not stopped and heard.channel in holding.subscribers[subscriber].unconfirmed:
+                # The number itself says yes, and Twilio has signed for it: that is what was asked.
+                confirmed = Confirmed(channels=(heard.channel,), address_tokens={heard.channel: heard.address_token})
+                await self._say(subscriber, confirmed, derived("confirmed", heard.provider_id, subscriber))
 
     async def _write(self, holding: Holding, record: Message, id: str, subject: str) -> None:
         await self._emitter.write(

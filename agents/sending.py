@@ -25,6 +25,7 @@ from pipeline.deliver.past import Lookback
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.deliver.spending import REASON as SPENDING_CAP
 from pipeline.deliver.spending import Over, units_of
+from pipeline.links import Links
 from pipeline.receipts import status
 from pipeline.vault import Unreadable, Vault
 from schemas import topics
@@ -35,10 +36,11 @@ from schemas.delivery import (
     DeliveryAttempted,
     DeliveryBatch,
     Outcome,
+    Request,
     Result,
 )
 from schemas.ids import attempt_id, derived, intent_id
-from schemas.subscriber import Bounced, Stopped
+from schemas.subscriber import Bounced, Stopped, SubscriberKind
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -57,7 +59,7 @@ class Post:
         patience: Mapping[Channel, Patience],
         gates: Mapping[Channel, Gate],
         spending: Spending,
-        unsubscribe_url: Callable[[str, Channel], str],
+        links: Links,
         clock: Clock,
         random: Callable[[], float],
     ) -> None:
@@ -68,7 +70,7 @@ class Post:
         self._vault = vault
         self._senders = senders
         self._patience = patience
-        self._unsubscribe_url = unsubscribe_url
+        self._links = links
         self._clock = clock
         self._random = random
         self._gates = gates
@@ -288,7 +290,7 @@ class Post:
         holding, batch = work.holding, work.batch
         subscriber, key = holding.subscribers.get(subscriber_id), holding.subscribers.key(subscriber_id)
         sealed = subscriber.contact if subscriber is not None else None
-        if sealed is None or key is None:
+        if subscriber is None or sealed is None or key is None:
             return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
         try:
             contact = self._vault.unseal(subscriber_id, self._vault.unwrap(subscriber_id, key), sealed)
@@ -298,6 +300,7 @@ class Post:
         address = contact.address(batch.channel)
         if address is None:
             return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
+        asks = batch.kind is Request.CONFIRMATION
         intent = intent_id(batch.incident, batch.seq, subscriber_id, batch.channel)
         return Recipient(
             subscriber=subscriber_id,
@@ -305,7 +308,9 @@ class Post:
             partition=holding.partition,
             address=address,
             name=contact.name,
-            unsubscribe_url=self._unsubscribe_url(subscriber_id, batch.channel),
+            unsubscribe_url=None if asks else self._links.leave(subscriber, batch.channel),
+            one_click=subscriber.kind is not SubscriberKind.LIST,
+            confirm_url=self._links.confirm(subscriber, batch.channel, self._clock()) if asks else None,
             return_token=self._vault.return_token(intent, holding.partition),
             first_intent_id=holding.ledger.first_intent(batch.incident, batch.channel, subscriber_id),
             secret=contact.secret(batch.channel),

@@ -21,6 +21,7 @@ from schemas.subscriber import (
     Complained,
     Confirmed,
     Erased,
+    Merged,
     OptOut,
     Profile,
     Restarted,
@@ -48,33 +49,44 @@ class Registration:
     choices: Choices
     contact: ContactData
     profile: Profile = field(default_factory=Profile)
+    consent: str | None = None
+    """Why they may be told without being asked first; None: nobody said."""
 
 
 def fold(subscriber_id: str, subscriber: Subscriber | None, event: Message, at: datetime) -> Subscriber | None:
     """The subscriber after `event`; None where there is none to change. `at` is the record's append time.
 
     Restarted lifts `stopped` and nothing else. Confirmed, the proof that the address's owner wants it, lifts
-    `unsubscribed` and `bounced`. A new address lifts the old one's `bounced`. Nothing lifts `complained`.
+    `unsubscribed` and `bounced`. A new address lifts the old one's `bounced`. Nothing lifts `complained`. Of a list one
+    member cannot unsubscribe all: the link in a mail is in everyone's hands.
     """
     if subscriber is None and not is_id(subscriber_id):
         return None  # nobody can be called that, and a fold must not fail
+    if subscriber is not None and _is_of_one_member(subscriber, event):
+        return subscriber
     if isinstance(event, SUBSCRIBER_EVENTS) and (opt_out := _opt_out(event, at)) is not None:
         return _opted_out(subscriber or _unheard_of(subscriber_id, at), *opt_out)
     if isinstance(event, Erased):
         return _erased(subscriber or _unheard_of(subscriber_id, at), at)
-    if subscriber is not None and subscriber.erased:
+    if subscriber is not None and (subscriber.erased or subscriber.merged_into is not None):
         return subscriber
     match event:
+        case Merged() if subscriber is not None:
+            return _merged(subscriber, event, at)
         case Subscribed():
             return _told(subscriber or _unheard_of(subscriber_id, at), event, at, kind=event.kind)
         case ChoicesChanged() if subscriber is not None:
             return _told(subscriber, event, at, kind=subscriber.kind)
         case Confirmed() if subscriber is not None:
-            return _lifted(subscriber, set(event.channels), {"unsubscribed", "bounced"}, at)
+            return _confirmed(subscriber, event, at)
         case Restarted() if subscriber is not None:
             return _lifted(subscriber, {event.channel}, {"stopped"}, at)
         case _:
             return subscriber
+
+
+def _is_of_one_member(subscriber: Subscriber, event: Message) -> bool:
+    return subscriber.kind is SubscriberKind.LIST and isinstance(event, Unsubscribed) and event.via == "one-click"
 
 
 def _unheard_of(subscriber_id: str, at: datetime) -> Subscriber:
@@ -116,10 +128,19 @@ def _lifted(subscriber: Subscriber, channels: set[Channel], reasons: set[str], a
     return subscriber.model_copy(update={"opted_out": kept, "at": max(subscriber.at, at)})
 
 
+def _confirmed(subscriber: Subscriber, event: Confirmed, at: datetime) -> Subscriber:
+    """Of an address that is no longer theirs, or was never, a confirmation says nothing."""
+    named = event.address_tokens
+    meant = {c for c in event.channels if named is None or named.get(c) == subscriber.address_tokens.get(c)}
+    lifted = _lifted(subscriber, meant, {"unsubscribed", "bounced"}, at)
+    return lifted.model_copy(update={"unconfirmed": tuple(c for c in lifted.unconfirmed if c not in meant)})
+
+
 def _told(subscriber: Subscriber, said: Subscribed | ChoicesChanged, at: datetime, kind: SubscriberKind) -> Subscriber:
     tokens = subscriber.address_tokens if said.address_tokens is None else said.address_tokens
     moved = {c for c, token in tokens.items() if subscriber.address_tokens.get(c, token) != token}
     mended = _lifted(subscriber, moved, {"bounced"}, at)
+    waiting = {*said.unconfirmed, *(() if said.consent else subscriber.unconfirmed)}
     return mended.model_copy(
         update={
             "kind": kind,
@@ -127,6 +148,8 @@ def _told(subscriber: Subscriber, said: Subscribed | ChoicesChanged, at: datetim
             "profile": said.profile or subscriber.profile,
             "contact": said.contact or subscriber.contact,
             "address_tokens": tokens,
+            "consent": said.consent or subscriber.consent,
+            "unconfirmed": tuple(c for c in Channel if c in tokens and c in waiting),
         }
     )
 
@@ -140,6 +163,18 @@ def _erased(subscriber: Subscriber, at: datetime) -> Subscriber:
         address_tokens=subscriber.address_tokens,
         opted_out=subscriber.opted_out,
         erased=True,
+        at=max(subscriber.at, at),
+    )
+
+
+def _merged(subscriber: Subscriber, event: Merged, at: datetime) -> Subscriber:
+    """What is left: that they are somebody else now, and the opt-outs, which were given to the other as well."""
+    return Subscriber(
+        id=subscriber.id,
+        kind=subscriber.kind,
+        choices=NOTHING_CHOSEN,
+        opted_out=subscriber.opted_out,
+        merged_into=event.into,
         at=max(subscriber.at, at),
     )
 
@@ -179,12 +214,23 @@ class Roster:
         self.by_address |= dict.fromkeys(after.address_tokens.items(), subscriber_id)
         self.subscribers[subscriber_id] = after
 
+    def settle(self) -> None:
+        """Finds addresses anew, after reading: partitions are read one after the other, and who was merged into whom
+        does not stand in one. Of two holders one who can be told is found before one who was erased.
+        """
+        everyone = sorted(self.subscribers.values(), key=lambda one: not one.erased)
+        self.by_address = {address: one.id for one in everyone for address in one.address_tokens.items()}
+
+    def hold(self, subscriber_id: str) -> None:
+        """Whoever their addresses were found under before, it is them now."""
+        self.by_address |= dict.fromkeys(self.subscribers[subscriber_id].address_tokens.items(), subscriber_id)
+
     def registration(self, vault: Vault, subscriber_id: str) -> Registration | None:
         """What they gave, in clear; None for someone unknown or erased. Raises vault.Unreadable."""
         subscriber, contact = self.subscribers.get(subscriber_id), self.contact(vault, subscriber_id)
         if subscriber is None or contact is None:
             return None
-        return Registration(subscriber.kind, subscriber.choices, contact, subscriber.profile)
+        return Registration(subscriber.kind, subscriber.choices, contact, subscriber.profile, subscriber.consent)
 
     def contact(self, vault: Vault, subscriber_id: str) -> ContactData | None:
         """Their contact data in clear; None once they are erased. Raises vault.Unreadable."""
@@ -212,7 +258,9 @@ def subscribe(
     return key_record(subscriber_id, key, at, source), event_record(subscriber_id, event, at, source)
 
 
-def subscribed(vault: Vault, row: Registration, subscriber_id: str) -> tuple[SubscriberKey, Subscribed]:
+def subscribed(
+    vault: Vault, row: Registration, subscriber_id: str, unconfirmed: tuple[Channel, ...] = ()
+) -> tuple[SubscriberKey, Subscribed]:
     """A fresh key for a new subscriber, wrapped, and their first event, sealed under it."""
     key = vault.new_key()
     event = Subscribed(
@@ -221,18 +269,36 @@ def subscribed(vault: Vault, row: Registration, subscriber_id: str) -> tuple[Sub
         profile=row.profile,
         contact=vault.seal(subscriber_id, key, row.contact),
         address_tokens=address_tokens(vault, row.contact),
+        consent=row.consent,
+        unconfirmed=unconfirmed,
     )
     return vault.wrap(subscriber_id, key), event
 
 
-def changed(vault: Vault, roster: Roster, subscriber_id: str, row: Registration) -> ChoicesChanged | None:
+def changed(
+    vault: Vault,
+    roster: Roster,
+    subscriber_id: str,
+    row: Registration,
+    unconfirmed: tuple[Channel, ...] = (),
+    consent: str | None = None,
+    again: bool = False,
+) -> ChoicesChanged | None:
     """The event that makes a known subscriber's choices, profile and contact data those of `row`; None if they are.
 
-    The key stays the same: what was sealed before must still open. Raises KeyError for an unknown or erased id.
+    `consent`: what is said of it now, which opens every channel but the `unconfirmed`; `again`: who waits to confirm is
+    asked once more. The key stays the same: what was sealed before must still open. Raises KeyError for an unknown or
+    erased id.
     """
     before, wrapped = roster.subscribers[subscriber_id], roster.keys[subscriber_id]
     same_contact = roster.contact(vault, subscriber_id) == row.contact
-    if same_contact and (before.choices, before.profile) == (row.choices, row.profile):
+    tokens = address_tokens(vault, row.contact)
+    waits = {c for c in before.unconfirmed if tokens.get(c) == before.address_tokens.get(c)}
+    asks = bool(unconfirmed) and (again or not waits.issuperset(unconfirmed))
+    opens = consent is not None and not waits.issubset(unconfirmed)
+    new_consent = row.consent if opens or row.consent != before.consent else None
+    as_it_was = same_contact and (before.choices, before.profile) == (row.choices, row.profile)
+    if as_it_was and not new_consent and not asks:
         return None
     sealed: SealedContact | None = None
     if not same_contact:
@@ -241,7 +307,9 @@ def changed(vault: Vault, roster: Roster, subscriber_id: str, row: Registration)
         choices=row.choices,
         profile=row.profile if row.profile != before.profile else None,
         contact=sealed,
-        address_tokens=address_tokens(vault, row.contact) if sealed else None,
+        address_tokens=tokens if sealed else None,
+        consent=new_consent,
+        unconfirmed=unconfirmed if new_consent or asks else (),
     )
 
 

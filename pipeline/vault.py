@@ -14,6 +14,7 @@ import secrets
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,7 @@ RETURN_MAC_BYTES = 8
 """64 bits in a return path, where RFC 5321 leaves 64 characters to all of it: a mail server that takes a million
 forgeries a second would need 300,000 years for half of them."""
 MIN_SECRET_CHARS = 32
-Purpose = Literal["unsubscribe"]
+Purpose = Literal["unsubscribe", "list"]
 Random = Callable[[int], bytes]
 
 
@@ -152,6 +153,19 @@ class Vault:
         match _verified(self.link, purpose, token):
             case (channel, subscriber_id) if channel in set(Channel):
                 return subscriber_id, Channel(channel)
+            case _:
+                return None
+
+    def confirm_token(self, subscriber_id: str, channel: Channel, address: str, until: datetime) -> str:
+        """What the link in a request for confirmation carries. It is about one address, named by its token."""
+        return _signed(self.link, "confirm", f"{channel}|{subscriber_id}|{address}|{int(until.timestamp())}")
+
+    def read_confirm_token(self, token: str, at: datetime) -> tuple[str, Channel, str] | None:
+        """Subscriber id, channel and address token of a link that we made and that is not too old; else None."""
+        channel, rest = _verified(self.link, "confirm", token) or ("", "")
+        match rest.split("|"):
+            case [subscriber_id, address, until] if channel in set(Channel) and until.isdecimal():
+                return (subscriber_id, Channel(channel), address) if at.timestamp() <= int(until) else None
             case _:
                 return None
 

@@ -17,6 +17,16 @@ from schemas.notice import Manners, PlayedClock
 from schemas.operator import Signature
 from schemas.rendering import UTC, Rendering
 
+
+class Request(StrEnum):
+    """What is asked of a subscriber, and belongs to no incident."""
+
+    CONFIRMATION = "confirmation"
+
+
+Kind = NoticeKind | Request
+"""What a message is: it tells something, or asks something."""
+
 MAX_BATCH = 500
 MAX_WINDOW = 64
 
@@ -32,7 +42,7 @@ class DeliveryBatch(Message):
     notice_id: Id
     incident: Id
     seq: int
-    kind: NoticeKind
+    kind: Kind
     audience: Id
     channel: Channel
     lane: Lane
@@ -95,7 +105,7 @@ class DeliveriesIntended(_OfOneNotice):
     """These recipients are to get this rendering."""
 
     TYPE: ClassVar[str] = "io.tocsin.delivery.intended.v1"
-    kind: NoticeKind
+    kind: Kind
     audience: Id
     rendering: Sha256
     zone: str = UTC
@@ -110,7 +120,7 @@ class DeliveryAttempted(_OfOneNotice):
     TYPE: ClassVar[str] = "io.tocsin.delivery.attempted.v1"
     attempt_id: Id
     attempt: int
-    kind: NoticeKind
+    kind: Kind
     rendering: Sha256
     recipients: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_WINDOW)]
     units: int = Field(default=0, ge=0, description="SMS segments, or posts, that it costs at most")

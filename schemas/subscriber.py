@@ -62,7 +62,11 @@ class Profile(Message):
 
 
 class Subscribed(Message):
-    """Someone, or something, is to be told. `address_tokens` are keyed hashes, to find them by address again."""
+    """Someone, or something, is to be told. `address_tokens` are keyed hashes, to find them by address again.
+
+    `consent`: in words, why they may be told without being asked first ("contract"). On the channels in `unconfirmed`
+    they hear nothing until their address's owner has confirmed it (double opt-in).
+    """
 
     TYPE: ClassVar[str] = "io.tocsin.subscriber.subscribed.v1"
     kind: SubscriberKind = SubscriberKind.PERSON
@@ -70,13 +74,16 @@ class Subscribed(Message):
     profile: Profile = Profile()
     contact: SealedContact
     address_tokens: dict[Channel, Base64Url]
+    consent: Line | None = None
+    unconfirmed: tuple[Channel, ...] = ()
 
 
 class Confirmed(Message):
-    """The address was shown to be theirs (double opt-in)."""
+    """The address was shown to be theirs (double opt-in): these addresses, where any are named, and no later ones."""
 
     TYPE: ClassVar[str] = "io.tocsin.subscriber.confirmed.v1"
     channels: tuple[Channel, ...]
+    address_tokens: dict[Channel, Base64Url] | None = None
 
 
 class ChoicesChanged(Message):
@@ -87,6 +94,15 @@ class ChoicesChanged(Message):
     profile: Profile | None = None
     contact: SealedContact | None = None
     address_tokens: dict[Channel, Base64Url] | None = None
+    consent: Line | None = None
+    unconfirmed: tuple[Channel, ...] = ()
+
+
+class Merged(Message):
+    """They are the same as another subscriber, who is told in their place; their key goes."""
+
+    TYPE: ClassVar[str] = "io.tocsin.subscriber.merged.v1"
+    into: Id
 
 
 class Unsubscribed(Message):
@@ -134,7 +150,16 @@ class Erased(Message):
 
 
 SubscriberEvent = (
-    Subscribed | Confirmed | ChoicesChanged | Unsubscribed | Bounced | Complained | Stopped | Restarted | Erased
+    Subscribed
+    | Confirmed
+    | ChoicesChanged
+    | Unsubscribed
+    | Bounced
+    | Complained
+    | Stopped
+    | Restarted
+    | Merged
+    | Erased
 )
 SUBSCRIBER_EVENTS: tuple[type[Message], ...] = (
     Subscribed,
@@ -145,14 +170,18 @@ SUBSCRIBER_EVENTS: tuple[type[Message], ...] = (
     Complained,
     Stopped,
     Restarted,
+    Merged,
     Erased,
 )
+
+
+Reason = Literal["unsubscribed", "bounced", "complained", "stopped"]
 
 
 class OptOut(Message):
     """A channel that must not be used for this subscriber, since when and why."""
 
-    reason: Literal["unsubscribed", "bounced", "complained", "stopped"]
+    reason: Reason
     since: Instant
 
 
@@ -167,6 +196,9 @@ class Subscriber(Message):
     contact: SealedContact | None = None
     address_tokens: dict[Channel, Base64Url] = Field(default_factory=dict)
     opted_out: dict[Channel, OptOut] = Field(default_factory=dict)
+    consent: Line | None = None
+    unconfirmed: tuple[Channel, ...] = ()
+    merged_into: Id | None = None
     erased: bool = False
     at: Instant
 

@@ -31,6 +31,9 @@ class Recipient:
     address: str
     name: str | None = None
     unsubscribe_url: str | None = None
+    one_click: bool = True
+    """Whether a POST to that link unsubscribes at once (RFC 8058); not for a list, whose members share the link."""
+    confirm_url: str | None = None
     return_token: str | None = None
     """What names the intent in the return path of their mail, signed."""
     first_intent_id: str | None = None

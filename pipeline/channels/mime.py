@@ -27,8 +27,8 @@ from pipeline.channels.base import Recipient
 from pipeline.errors import ConfigurationError
 from schemas.rendering import EmailContent
 
-UNSUBSCRIBE: Final = "{{unsubscribe}}"
-"""In a body: the recipient's own link."""
+SLOTS: Final = re.compile(r"\{\{(unsubscribe|confirm)\}\}")
+"""In a body: a link of the recipient's own."""
 
 CRLF: Final = "\r\n"
 _ENCODED_WORD: Final = 75
@@ -125,6 +125,7 @@ def plain(octets: bytes) -> bytes:
 class _Slot:
     """Where a recipient's link goes, on lines of its own; `escaped` in HTML."""
 
+    name: str
     escaped: bool
 
     def filled(self, link: bytes) -> bytes:
@@ -145,19 +146,21 @@ class MailTemplate:
 
     def octets(self, recipient: Recipient, to: str, at: datetime) -> bytes:
         """The whole message for one recipient, with CRLF line ends, dots doubled. Raises Refused."""
-        link = recipient.unsubscribe_url
-        if link is not None and not _LINK.fullmatch(link):
-            raise Refused("unsubscribe_url_refused")
-        octets = link.encode() if link else b""
+        links = {
+            "unsubscribe": _link("unsubscribe", recipient.unsubscribe_url, b""),
+            "confirm": _link(
+                "confirm", recipient.confirm_url, b"{{confirm}}"
+            ),  # words of an event may look like a slot
+        }
         own = self._own_headers(recipient, to, at).encode()
-        return b"".join([own, self.head, *[p if type(p) is bytes else p.filled(octets) for p in self.body]])  # type: ignore[union-attr]
+        return b"".join([own, self.head, *[p if type(p) is bytes else p.filled(links[p.name]) for p in self.body]])  # type: ignore[union-attr]
 
     def _own_headers(self, recipient: Recipient, to: str, at: datetime) -> str:
         domain, first = self.identity.domain, recipient.first_intent_id
         thread = one_click = ""
         if first is not None and first != recipient.intent_id:
             thread = f"In-Reply-To: <{first}@{domain}>\r\nReferences: <{first}@{domain}>\r\n"
-        if recipient.unsubscribe_url is not None:
+        if recipient.unsubscribe_url is not None and recipient.one_click:
             # RFC 8058 reads the URL literally: however long, it is neither folded nor encoded.
             one_click = (
                 f"List-Unsubscribe: <{recipient.unsubscribe_url}>\r\n"
@@ -168,6 +171,14 @@ class MailTemplate:
         return (
             f"Message-ID: <{recipient.intent_id}@{domain}>\r\n{thread}To: {address}\r\nDate: {_date(at)}\r\n{one_click}"
         )
+
+
+def _link(name: str, link: str | None, without: bytes) -> bytes:
+    if link is None:
+        return without
+    if not _LINK.fullmatch(link):
+        raise Refused(f"{name}_url_refused")
+    return link.encode()
 
 
 @lru_cache(maxsize=64)
@@ -239,12 +250,13 @@ def _mixed(bodies: list[bytes | _Slot], calendar: str, digest: str, who: Identit
 
 
 def _with_slots(text: str, *, escaped: bool) -> Iterator[bytes | _Slot]:
-    for number, piece in enumerate(text.split(UNSUBSCRIBE)):
-        if number:
+    for number, piece in enumerate(SLOTS.split(text)):
+        if number % 2:
             yield _SOFT_BREAK
-            yield _Slot(escaped)
+            yield _Slot(piece, escaped)
             yield _SOFT_BREAK
-        yield _quoted_printable(piece)
+        else:
+            yield _quoted_printable(piece)
 
 
 def _quoted_printable(text: str) -> bytes:

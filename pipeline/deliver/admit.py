@@ -16,6 +16,7 @@ from schemas.delivery import DeliveryBatch
 NEVER = (
     rules.opted_out,
     rules.unreachable,
+    rules.unconfirmed,
     rules.never_told,
     rules.retracted,
     rules.nothing_to_take_back,

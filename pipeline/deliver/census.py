@@ -57,7 +57,8 @@ class Tally:
 
     def _count(self, subscriber: Someone, by: int) -> None:
         choices = subscriber.choices
-        channels = [channel for channel in choices.channels if channel not in subscriber.opted_out]
+        closed = (*subscriber.opted_out, *subscriber.unconfirmed)
+        channels = [channel for channel in choices.channels if channel not in closed]
         if not channels or subscriber.erased:
             return
         language = choices.language.partition("-")[0].lower()

@@ -7,11 +7,18 @@ from typing import NamedTuple
 from pipeline.deliver.ledger import NOBODY, Ledger
 from pipeline.deliver.work import Told, Work
 from schemas.base import Channel
-from schemas.delivery import DeliveryBatch
+from schemas.delivery import DeliveryBatch, Kind, Request
 from schemas.journal import NoticeKind
 
-ASIDE = frozenset(
-    {NoticeKind.REVIEW, NoticeKind.CORRECTION, NoticeKind.RETRACTION, NoticeKind.REMINDER, NoticeKind.DIGEST}
+ASIDE: frozenset[Kind] = frozenset(
+    {
+        NoticeKind.REVIEW,
+        NoticeKind.CORRECTION,
+        NoticeKind.RETRACTION,
+        NoticeKind.REMINDER,
+        NoticeKind.DIGEST,
+        Request.CONFIRMATION,
+    }
 )
 """Kinds that do not say how the incident stands now: they make no earlier notice old, and open nothing to be closed."""
 

@@ -47,6 +47,14 @@ class Someone(Protocol):
         """Whether they are to be forgotten."""
 
     @property
+    def merged_into(self) -> str | None:
+        """Who is told in their place."""
+
+    @property
+    def unconfirmed(self) -> tuple[Channel, ...]:
+        """The channels whose address nobody has confirmed yet."""
+
+    @property
     def opted_out(self) -> Mapping[Channel, OptOut]:
         """The channels that must not be used."""
 
@@ -89,6 +97,16 @@ class Person:
     def erased(self) -> bool:
         """Whether they are to be forgotten."""
         return self._alike.erased
+
+    @property
+    def merged_into(self) -> str | None:
+        """Who is told in their place."""
+        return self._alike.merged_into
+
+    @property
+    def unconfirmed(self) -> tuple[Channel, ...]:
+        """The channels whose address nobody has confirmed yet."""
+        return self._alike.unconfirmed
 
     @property
     def reachable(self) -> bool:

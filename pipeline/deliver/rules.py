@@ -19,13 +19,14 @@ from pipeline.hours.local import at_local_time, zone_named
 from pipeline.hours.office import is_open, next_opening
 from pipeline.hours.quiet import quiet_until
 from schemas.base import Lane
-from schemas.delivery import DeliveryBatch
+from schemas.delivery import DeliveryBatch, Request
+from schemas.delivery import Kind as AnyKind
 from schemas.journal import NoticeKind as Kind
 from schemas.notice import LocalHours
 from schemas.rendering import UTC
 from schemas.subscriber import Frequency
 
-STARTS_AND_ENDS = frozenset(
+STARTS_AND_ENDS: frozenset[AnyKind] = frozenset(
     {
         Kind.OPENED,
         Kind.REOPENED,
@@ -39,8 +40,12 @@ STARTS_AND_ENDS = frozenset(
 )
 """What they hear who chose start and end. A plan is the start of a maintenance; a wrong text must be put right."""
 
-STAYS_TRUE = frozenset({Kind.CORRECTION, Kind.RETRACTION, Kind.REVIEW})
+STAYS_TRUE: frozenset[AnyKind] = frozenset({Kind.CORRECTION, Kind.RETRACTION, Kind.REVIEW})
 """Never superseded: what is newer says how it stands now, these say what was wrong, and why it happened."""
+
+
+CONFIRMATION_LIFTS = frozenset({"unsubscribed", "bounced"})
+"""Who left and subscribes anew is asked; who complained, or said STOP to the provider, is not even asked."""
 
 
 class Case(NamedTuple):
@@ -64,8 +69,20 @@ def opted_out(case: Case) -> str | None:
     """Erased, or out of this channel: they said so, or their address or provider did."""
     if case.subscriber.erased:
         return "erased"
+    if case.subscriber.merged_into is not None:
+        return "told_as_another_subscriber"
     opt_out = case.subscriber.opted_out.get(case.batch.channel)
-    return opt_out.reason if opt_out is not None else None
+    if opt_out is None or (case.batch.kind is Request.CONFIRMATION and opt_out.reason in CONFIRMATION_LIFTS):
+        return None
+    return opt_out.reason
+
+
+def unconfirmed(case: Case) -> str | None:
+    """Nobody has shown yet that the address is theirs. They are asked once, and told nothing until they answer."""
+    waits = case.batch.channel in case.subscriber.unconfirmed
+    if case.batch.kind is Request.CONFIRMATION:
+        return None if waits else "nothing_to_confirm"
+    return "unconfirmed" if waits else None
 
 
 def unreachable(case: Case) -> str | None:

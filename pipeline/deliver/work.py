@@ -11,8 +11,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from schemas.base import Channel
-from schemas.delivery import DeliveriesEnded, ParkedOrdered, Result
-from schemas.journal import NoticeKind
+from schemas.delivery import DeliveriesEnded, Kind, ParkedOrdered, Result
 
 
 class Told(NamedTuple):
@@ -28,7 +27,7 @@ class About:
     """What an intent was for: the notice's audience and kind, and which journal entry's notice it corrects."""
 
     audience: str
-    kind: NoticeKind
+    kind: Kind
     closing: bool
     corrects: int | None = None
 

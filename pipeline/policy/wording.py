@@ -62,6 +62,11 @@ class _Named(BaseLoader):
         return sorted(self._templates)
 
 
+def ours() -> SandboxedEnvironment:
+    """Our own templates alone, for what is said where no policy has words for it."""
+    return environment({name: path.read_text("utf-8") for name, path in files(OURS.parent / "nowhere").items()})[0]
+
+
 def environment(documents: Mapping[str, str]) -> tuple[SandboxedEnvironment, tuple[Fault, ...]]:
     """The templates among `documents`, each compiled once, and what is wrong with them."""
     return _compiled(tuple((n.removeprefix(PREFIX), t) for n, t in documents.items() if n.startswith(PREFIX)))

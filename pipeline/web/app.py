@@ -20,7 +20,7 @@ from schemas import codec, topics
 from schemas.base import Channel
 from schemas.codec import Outgoing
 from schemas.ids import derived
-from schemas.subscriber import Unsubscribed
+from schemas.subscriber import Confirmed, Unsubscribed
 
 Publish = Callable[[Outgoing], Awaitable[None]]
 SOURCE = "/tocsin/web"
@@ -31,6 +31,8 @@ def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock 
     """The service. `publish` returns once the broker has the record, and raises BrokerError otherwise."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_unsubscribe(app, vault, publish, clock)
+    _add_lists(app, vault)
+    _add_confirm(app, vault, publish, clock)
     _add_twilio(app, settings, vault, publish, clock)
 
     @app.get("/health")
@@ -93,6 +95,39 @@ def _add_unsubscribe(app: FastAPI, vault: Vault, publish: Publish, clock: Clock)
     @app.exception_handler(404)
     async def not_found(request: Request, _error: Exception) -> Response:
         return HTMLResponse(pages.unknown(), 404) if _wants_page(request) else PlainTextResponse("not found\n", 404)
+
+
+def _add_lists(app: FastAPI, vault: Vault) -> None:
+    """One member cannot unsubscribe all: the link in a list's mail leads to whom to ask, and to nothing else."""
+
+    @app.get("/l/{token}")
+    async def whom_to_ask(token: str) -> HTMLResponse:
+        if vault.read_link_token(token, "list") is None:
+            raise HTTPException(404)
+        return HTMLResponse(pages.whom_to_ask())
+
+
+def _add_confirm(app: FastAPI, vault: Vault, publish: Publish, clock: Clock) -> None:
+    """Double opt-in. The GET changes nothing, since mail scanners open every link; the POST confirms."""
+
+    def holder(token: str) -> tuple[str, Channel, str]:
+        if (found := vault.read_confirm_token(token, clock())) is None:
+            raise HTTPException(404)
+        return found
+
+    @app.get("/c/{token}")
+    async def ask_to_confirm(token: str) -> HTMLResponse:
+        return HTMLResponse(pages.ask_to_confirm(holder(token)[1]))
+
+    @app.post("/c/{token}")
+    async def confirm(token: str, request: Request) -> Response:
+        subscriber_id, channel, address = holder(token)
+        form = await request.form(max_files=0, max_fields=10)
+        if form.get(pages.CONFIRM[0]) != pages.CONFIRM[1]:
+            raise HTTPException(400)
+        event = Confirmed(channels=(channel,), address_tokens={channel: address})
+        await publish(event_record(subscriber_id, event, clock(), source=SOURCE))
+        return HTMLResponse(pages.confirmed(channel))
 
 
 def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:

@@ -34,8 +34,13 @@ _TEMPLATE = Environment(
 ).get_template("page.html")
 
 
-def _page(title: str, text: str, button: str | None = None) -> str:
-    return _TEMPLATE.render(title=title, text=text, button=button, style=STYLE)
+ONE_CLICK = ("List-Unsubscribe", "One-Click")
+"""What the form posts: RFC 8058's own words."""
+CONFIRM = ("confirm", "yes")
+
+
+def _page(title: str, text: str, button: str | None = None, posts: tuple[str, str] = ONE_CLICK) -> str:
+    return _TEMPLATE.render(title=title, text=text, button=button, posts=posts, style=STYLE)
 
 
 def ask(channel: Channel) -> str:
@@ -52,11 +57,35 @@ def done(channel: Channel) -> str:
     return _page("You are unsubscribed", f"You will get no more {WHAT[channel]} about outages and maintenance from us.")
 
 
+def whom_to_ask() -> str:
+    """The page behind the link in a mail to a distribution list."""
+    return _page(
+        "This address is a distribution list",
+        "Several people read what is sent to it, so none of them can unsubscribe it for all. Please ask whoever runs "
+        "the list to take you off it, or answer the message to have the whole list taken off.",
+    )
+
+
+def ask_to_confirm(channel: Channel) -> str:
+    """The page behind the link in a request for confirmation."""
+    return _page(
+        "Shall we tell you about outages?",
+        f"You will get {WHAT[channel]} about outages and maintenance, and can stop them at any time.",
+        "Yes, tell me",
+        CONFIRM,
+    )
+
+
+def confirmed(channel: Channel) -> str:
+    """The page after that button."""
+    return _page("You will be told", f"From now on you get {WHAT[channel]} about outages and maintenance from us.")
+
+
 def unknown() -> str:
     """The page behind a link that we did not make."""
     return _page(
         "This link does not work",
-        "It may have been cut off on its way. Please use the link in the message itself, or answer that message.",
+        "It may have been cut off on its way, or be too old. Please use the link in the message itself, or answer it.",
     )
 
 

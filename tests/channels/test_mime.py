@@ -278,6 +278,23 @@ def test_a_link_that_could_end_its_header_is_refused(link: str) -> None:
         raw(recipient=reader(unsubscribe_url=link))
 
 
+def test_a_mail_to_a_list_has_a_link_but_no_one_click() -> None:
+    message = parsed(raw(recipient=reader(one_click=False)))
+    assert message["List-Unsubscribe"] is None
+    assert message["List-Unsubscribe-Post"] is None
+    assert LINK in message.get_body(("plain",)).get_content()
+
+
+def test_the_link_of_a_request_for_confirmation_is_the_recipients_own() -> None:
+    link = "https://status.example.com/c/abc"
+    content = EMAIL.model_copy(update={"text": "Confirm: {{confirm}}\n", "html": '<a href="{{confirm}}">yes</a>'})
+    message = parsed(raw(content=content, recipient=reader(confirm_url=link, unsubscribe_url=None)))
+    assert message.get_body(("plain",)).get_content().strip() == f"Confirm: {link}"
+    # In words of an event, which may look like a slot, they stay words.
+    message = parsed(raw(content=content))
+    assert message.get_body(("plain",)).get_content().strip() == "Confirm: {{confirm}}"
+
+
 def test_the_return_path_carries_a_signed_token_that_survives_any_server() -> None:
     vault = Vault.of(b"the secret of the tests of mails, long enough")
     token = vault.return_token(intent(3), 3)

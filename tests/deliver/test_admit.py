@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.admit import LATER, PUT_OFF_AT_MOST, Defer, Send, Skip, Suppress, admit
+from pipeline.deliver.admit import LATER, PUT_OFF_AT_MOST, Defer, Send, Skip, Suppress, Verdict, admit
 from pipeline.deliver.past import NOTHING, Past
 from pipeline.deliver.rules import STARTS_AND_ENDS, Case
 from pipeline.deliver.work import Step, Work
 from schemas.base import Lane
-from schemas.delivery import DeliveryBatch, Result
+from schemas.delivery import DeliveryBatch, Request, Result
 from schemas.journal import NoticeKind
 from schemas.notice import LocalHours, Manners
 from schemas.subscriber import Frequency, OptOut, Subscriber
-from tests.deliver.given import AT, EMAIL, HOUR, SMS, batch, group, subscriber
+from tests.deliver.given import AT, EMAIL, HOUR, SMS, batch, group, mail, subscriber
 
 NIGHT = Manners(quiet_hours={SMS: LocalHours(from_=time(22), until=time(7))})
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
@@ -342,3 +342,37 @@ def test_nobody_is_told_in_their_quiet_hours_unless_it_is_urgent(case: Any) -> N
     wraps = hours.from_ > hours.until
     quiet = (clock >= hours.from_ or clock < hours.until) if wraps else hours.from_ <= clock < hours.until
     assert not quiet
+
+
+def asking(**change: Any) -> DeliveryBatch:
+    return batch("s1", kind=Request.CONFIRMATION, channel=EMAIL, urgent=True, rendering=mail(), **change)
+
+
+def test_who_has_not_confirmed_is_asked_and_told_nothing() -> None:
+    waits = subscriber(unconfirmed=(EMAIL,), frequency="digest")
+    assert admit(waits, batch("s1", channel=EMAIL), None, NOTHING, AT) == Suppress("unconfirmed")
+    assert admit(waits, asking(), None, NOTHING, AT) == Send(1)
+    assert isinstance(admit(waits, batch("s1", channel=SMS), None, NOTHING, AT), Defer)  # their digest, as ever
+
+
+def test_who_has_confirmed_is_not_asked_any_more() -> None:
+    assert admit(subscriber(), asking(), None, NOTHING, AT) == Suppress("nothing_to_confirm")
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [
+        ("unsubscribed", Send(1)),
+        ("bounced", Send(1)),
+        ("complained", Suppress("complained")),
+        ("stopped", Suppress("stopped")),
+    ],
+)
+def test_who_left_may_be_asked_again_but_not_who_complained(reason: str, verdict: Verdict) -> None:
+    left = subscriber(unconfirmed=(EMAIL,), opted_out={EMAIL: OptOut.model_validate({"reason": reason, "since": AT})})
+    assert admit(left, asking(), None, NOTHING, AT) == verdict
+
+
+def test_who_is_told_as_another_is_not_told_twice() -> None:
+    gone = subscriber(merged_into="s2", contact=None)
+    assert admit(gone, batch("s1", channel=EMAIL), None, NOTHING, AT) == Suppress("told_as_another_subscriber")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from agents.asking import Asking
 from agents.holdings import NOWHERE, Holding, Holdings
 from agents.keeping import Keeping
 from agents.receiving import Receiving
@@ -132,7 +133,9 @@ async def test_stop_from_someone_who_has_only_just_come_is_heeded() -> None:
     for outgoing in subscribed(world):
         world.append(outgoing)
     emitter: Any = process.pen
-    receiving = Receiving(emitter, process.dead, process.holdings, lambda: AT, lambda: 5)
+    receiving = Receiving(
+        emitter, process.dead, process.holdings, lambda: AT, lambda: 5, Asking(emitter, lambda: None, "Status")
+    )
     token = world.vault.address_token(Channel.SMS, "+14155552671")
     stop = KeywordReceived(channel=Channel.SMS, address_token=token, keyword="STOP", provider_id="SM1", at=AT)
     given = codec.encode(topics.PROVIDER_RECEIPTS, stop, id="1", source="/tests", subject="SM1", partition=0)

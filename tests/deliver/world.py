@@ -30,6 +30,7 @@ from pipeline.deliver.pacing import AtOnce, Pace
 from pipeline.deliver.retry import patience_for
 from pipeline.deliver.spending import Cap
 from pipeline.deliver.store import Place, proof_of
+from pipeline.links import Links
 from pipeline.operators import SIGNATURE, Signer
 from pipeline.vault import Vault
 from schemas import codec, topics
@@ -147,7 +148,7 @@ class Process:
             {channel: patience_for(channel, 5, 60) for channel in Channel},
             {channel: Gate(pace, lambda: world.now, lambda: 1.0) for channel, pace in world.paces.items()},
             Spending(self.pen, self.holdings, world.caps, lambda: world.now),
-            lambda subscriber, channel: f"https://example.com/{subscriber}/{channel}",
+            Links("https://example.com", world.vault),
             lambda: world.now, world.random.random,
         )  # fmt: skip
         self.fan_out = FanOut(self.pen, self.dead, self.holdings, lambda: world.now)

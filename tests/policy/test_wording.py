@@ -51,7 +51,8 @@ def test_a_language_of_a_team_needs_the_words_that_english_has(tmp_path: Path) -
         PolicyError, match=r"languages.yaml:3: .* no template templates/fr/phrases.j2; add it, or remove"
     ):
         policy.load(directory)
-    own(directory, "fr/phrases.j2", policy.load(DEFAULT).documents["templates/en/phrases.j2"])
+    for name in ("phrases.j2", "confirmation.j2"):
+        own(directory, f"fr/{name}", policy.load(DEFAULT).documents[f"templates/en/{name}"])
     assert policy.compile(policy.load(directory)).languages.languages == ("en", "fr")
 
 
