@@ -9,6 +9,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -20,9 +21,10 @@ from pipeline.errors import TocsinError
 from pipeline.subscribers import Registration
 from pipeline.vault import ContactData
 from schemas.base import Channel, Level, Line, Message
-from schemas.subscriber import Choices, Frequency, Profile, SubscriberKind
+from schemas.codec import Undecodable, strict_json
+from schemas.subscriber import Choices, Frequency, OptOut, Profile, Reason, SubscriberKind
 
-LISTS = ("audiences", "channels", "components", "roles", "regions")
+LISTS = ("audiences", "channels", "components", "roles", "regions", "opted_out", "unconfirmed")
 CHOSEN = ("audiences", "components", "level", "language", "time_zone", "frequency", "office_hours_only")
 KNOWN = ("roles", "contract", "regions", "country")
 """What the operator knows of somebody; nothing that they choose."""
@@ -31,8 +33,10 @@ COLUMNS = (
     *("webhook_url", "webhook_secret", "apprise_url"),
     *("language", "time_zone", "level", "frequency", "office_hours_only"),
     *KNOWN,
+    *("consent", "opted_out", "unconfirmed"),
 )
 SEPARATOR = ";"
+_ANY = datetime(1970, 1, 1, tzinfo=UTC)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 """RFC 5646, as far as it is used: `en`, `de-CH`, `zh-Hant`."""
 
@@ -82,13 +86,49 @@ def read_csv(lines: Iterable[str]) -> Iterator[Numbered]:
         yield Numbered(reader.line_num, {n: _split(cell) if n in LISTS else cell for n, cell in fields.items()})
 
 
+def read_json(raw: bytes) -> Iterator[Numbered]:
+    """Subscribers as JSON: an array of objects, or one object a line, with the columns of a CSV file. Raises BadFile.
+
+    Lists are arrays of texts. Of an array the number is the object's place in it, of lines the line's.
+    """
+    if raw.lstrip()[:1] == b"[":
+        try:
+            found = strict_json(raw)
+        except Undecodable as error:
+            raise BadFile(error.detail) from None
+        yield from (_object(number, item) for number, item in enumerate(found, start=1))
+        return
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if line.strip():
+            try:
+                yield _object(number, strict_json(line))
+            except Undecodable as error:
+                yield Numbered(number, refused=error.detail)
+
+
+def _object(number: int, item: Any) -> Numbered:
+    if not isinstance(item, dict):
+        return Numbered(number, refused="not an object")
+    if unknown := [name for name in item if name not in COLUMNS]:
+        return Numbered(number, refused=f"{unknown[0]}: no such field; there are: {', '.join(COLUMNS)}")
+    for name, value in item.items():
+        if name in LISTS:
+            right = value is None or (isinstance(value, list) and all(isinstance(part, str) for part in value))
+        else:
+            right = value is None or isinstance(value, str) or (name == "office_hours_only" and isinstance(value, bool))
+        if not right:
+            return Numbered(number, refused=f"{name}: {'an array of texts' if name in LISTS else 'a text'} is needed")
+    said = {name: value for name, value in item.items() if value not in (None, "", [])}
+    return Numbered(number, said)
+
+
 def _split(cell: str) -> list[str]:
     return [part.strip() for part in cell.split(SEPARATOR) if part.strip()]
 
 
 def registration(fields: Mapping[str, Any], before: Registration | None = None) -> Registration:
     """What `fields` say, checked; what they do not say stays as `before`. Raises Refused."""
-    contact = _contact(fields, before.contact if before else ContactData())
+    contact = contact_in(fields, before.contact if before else ContactData())
     choices = _choices(fields, contact, before.choices if before else None)
     alone_on_x = choices.channels == (Channel.X,)
     default = before.kind if before else SubscriberKind.ACCOUNT if alone_on_x else SubscriberKind.PERSON
@@ -99,10 +139,34 @@ def registration(fields: Mapping[str, Any], before: Registration | None = None) 
     profile = _profile(fields, before.profile if before else Profile())
     if not choices.audiences and profile == Profile():
         raise Refused("audiences: name at least one, or say by roles, contract or regions who they are")
-    return Registration(kind, choices, contact, profile)
+    consent = fields.get("consent") or (before.consent if before else None)
+    return Registration(kind, choices, contact, profile, _cleaned(consent, "consent") if consent else None)
 
 
-def _contact(fields: Mapping[str, Any], before: ContactData) -> ContactData:
+def opted_out(fields: Mapping[str, Any]) -> dict[Channel, Reason]:
+    """The channels that they have left, and why: `email:unsubscribed`. Raises Refused."""
+    try:
+        pairs = [one.partition(":") for one in fields.get("opted_out", ())]
+        return {
+            Channel(channel.strip()): OptOut(reason=reason.strip(), since=_ANY).reason for channel, _, reason in pairs
+        }
+    except ValueError:
+        raise Refused(
+            "opted_out: such as email:unsubscribed, with bounced, stopped, unsubscribed or complained"
+        ) from None
+
+
+def unconfirmed(fields: Mapping[str, Any]) -> frozenset[Channel]:
+    """The channels on which they are to confirm first. Raises Refused."""
+    try:
+        return frozenset(Channel(name) for name in fields.get("unconfirmed", ()))
+    except ValueError:
+        raise Refused(f"unconfirmed: one or more of {', '.join(Channel)}") from None
+
+
+def contact_in(fields: Mapping[str, Any], before: ContactData) -> ContactData:
+    """The addresses that `fields` name, checked; the others as `before`. Raises Refused."""
+
     def checked(column: str, clean: Callable[[str], str], was: str | None) -> str | None:
         if column not in fields:
             return was
@@ -132,6 +196,13 @@ def _clean_name(name: str) -> str:
         return _Name(name=name).name or ""
     except ValidationError:
         raise BadAddress("1 to 300 characters") from None
+
+
+def _cleaned(text: str, column: str) -> str:
+    try:
+        return _clean_name(text)
+    except BadAddress as error:
+        raise Refused(f"{column}: {error}") from None
 
 
 def _choices(fields: Mapping[str, Any], contact: ContactData, before: Choices | None) -> Choices:

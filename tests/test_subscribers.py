@@ -1,9 +1,11 @@
 """Subscribers: the fold of their events, and what a file of them comes to."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 from pipeline import subscribers
 from pipeline.broker import connect
 from pipeline.commands.subscribers import chosen, known, read_roster, state_of, write
-from pipeline.enrolment import Planned, plan_events, plan_import
-from pipeline.registrations import BadFile, Refused, Registration, read_csv, registration
+from pipeline.enrolment import Planned, Terms, plan_events, plan_import
+from pipeline.exports import as_csv, as_json_lines, rows
+from pipeline.registrations import BadFile, Refused, Registration, read_csv, read_json, registration
 from pipeline.settings import Settings
 from pipeline.subscribers import Roster, fold
 from pipeline.vault import ContactData, Unreadable, Vault
@@ -30,6 +33,7 @@ from schemas.subscriber import (
     Confirmed,
     Erased,
     Frequency,
+    Merged,
     Profile,
     Restarted,
     Stopped,
@@ -162,9 +166,9 @@ def test_a_subscription_is_a_key_and_an_event_without_plaintext() -> None:
 
 def test_after_the_keys_tombstone_nothing_opens() -> None:
     key, event = subscribers.subscribe(VAULT, ANNA, "anna", AT)
-    first, erasing, last = Planned(1, "anna", Erased()).records(AT)
-    assert not first
-    roster = read([key, event, *erasing, *last])
+    stages = Planned(1, "anna", Erased()).records(AT)
+    assert [len(stage) for stage in stages] == [0, 0, 1, 0, 1]
+    roster = read([key, event, *(record for stage in stages for record in stage)])
     assert roster.contact(VAULT, "anna") is None
     assert roster.keys == {}
     assert state_of(roster.subscribers["anna"]) == "erased"
@@ -342,9 +346,191 @@ def test_a_wish_that_is_none_is_refused_by_its_column(column: str, value: str, r
     assert reason in (imported(lines, Roster())[0].refused or "")
 
 
-def test_the_same_address_twice_in_a_file_is_refused_with_the_first_line() -> None:
-    lines = ["email,audiences\n", "a@example.com,customers\n", "\n", "A@example.com,executives\n"]
-    assert imported(lines, Roster())[1].refused == "email: the same address stands in line 2"
+def test_the_same_address_twice_in_a_file_is_one_person_who_hears_both() -> None:
+    lines = ["email,audiences,language\n", "a@example.com,customers,de\n", "\n", "A@example.com,executives,en\n"]
+    roster = Roster()
+    first, second = imported(lines, roster)
+    assert (second.line, second.merged, second.event) == (4, 2, None)
+    [one] = roster.subscribers.values()
+    assert (one.choices.audiences, one.choices.language) == (("customers", "executives"), "en")
+    assert [(p.event, p.carried) for p in imported(lines, roster)] == [(None, ())] * 2
+    assert first.subscriber_id == one.id
+
+
+def test_two_ids_with_one_address_in_a_file_are_refused() -> None:
+    lines = ["id,email,audiences\n", "a,a@example.com,customers\n", "b,a@example.com,customers\n"]
+    assert imported(lines, Roster())[1].refused == "id: line 2 has the same address under the id a"
+
+
+MAIL_AND_PHONE = """\
+id,email,phone,audiences
+mail,a@example.com,,customers
+phone,,+15005550006,technical
+""".splitlines(keepends=True)
+
+
+def test_two_who_turn_out_to_be_the_same_become_one_and_an_opt_out_of_either_holds() -> None:
+    roster = Roster()
+    imported(MAIL_AND_PHONE, roster)
+    roster.apply("phone", Unsubscribed(channel=SMS, via="one-click"), AT)
+    [planned] = imported(["email,phone,audiences\n", "a@example.com,+1 500 555 0006,executives\n"], roster)
+    assert (planned.subscriber_id, planned.absorbed) == ("mail", ("phone",))
+    mail, phone = roster.subscribers["mail"], roster.subscribers["phone"]
+    assert mail.choices.audiences == ("executives", "technical")
+    assert mail.choices.channels == (EMAIL, SMS)
+    assert reasons(mail) == {SMS: "unsubscribed"}
+    assert (phone.merged_into, phone.contact, phone.choices.audiences) == ("mail", None, ())
+    assert state_of(phone) == "told as mail"
+    assert roster.by_address[SMS, VAULT.address_token(SMS, "+15005550006")] == "mail"
+    # The records, read partition by partition, come to the same.
+    stages = planned.records(AT)
+    assert [len(stage) for stage in stages] == [0, 1, 1, 1, 1]
+    assert "phone" not in roster.keys
+    [again] = imported(["phone,audiences\n", "+15005550006,executives\n"], roster)
+    assert (again.subscriber_id, again.absorbed) == ("mail", ())
+    [gone] = imported(["id,email,audiences\n", "phone,b@example.com,customers\n"], roster)
+    assert "is told as the subscriber mail" in (gone.refused or "")
+
+
+def test_addresses_are_found_whatever_order_the_partitions_are_read_in() -> None:
+    roster = Roster()
+    imported(MAIL_AND_PHONE, roster)
+    records = [subscribers.subscribe(VAULT, ANNA, "anna", AT), subscribers.subscribe(VAULT, ANNA, "twin", AT)]
+    gone = subscribers.event_record("twin", Merged(into="anna"), AT)
+    late = read([*records[0], *records[1], gone])
+    late.settle()
+    assert set(late.by_address.values()) == {"anna"}
+
+
+ASKED = Terms(confirm=True)
+
+
+def asked(row: str, roster: Roster, terms: Terms = ASKED) -> Planned:
+    header = "id,email,phone,audiences,channels" if row.count(",") == 4 else "id,email,phone,audiences"
+    lines = [f"{header}\n", f"{row}\n"]
+    [planned] = plan_import(read_csv(lines), roster, VAULT, AT, terms)
+    return planned
+
+
+def test_who_is_to_confirm_hears_nothing_until_then() -> None:
+    roster = Roster()
+    asked("anna,a@example.com,+15005550006,customers", roster)
+    anna = roster.subscribers["anna"]
+    assert (anna.unconfirmed, anna.consent) == ((EMAIL, SMS), None)
+    assert state_of(anna) == "email: unconfirmed, sms: unconfirmed"
+    token = anna.address_tokens[EMAIL]
+    roster.apply("anna", Confirmed(channels=(EMAIL,), address_tokens={EMAIL: token}), AT)
+    assert roster.subscribers["anna"].unconfirmed == (SMS,)
+
+
+def test_a_confirmation_is_about_the_address_it_was_sent_to() -> None:
+    roster = Roster()
+    asked("anna,a@example.com,,customers", roster)
+    old = roster.subscribers["anna"].address_tokens[EMAIL]
+    asked("anna,b@example.com,,customers", roster)
+    roster.apply("anna", Confirmed(channels=(EMAIL,), address_tokens={EMAIL: old}), AT)
+    assert roster.subscribers["anna"].unconfirmed == (EMAIL,)
+
+
+def test_nobody_whose_address_is_known_and_open_is_silenced_by_asking_for_it_again() -> None:
+    roster = Roster()
+    asked("anna,a@example.com,,customers", roster, Terms(consent="contract"))
+    assert roster.subscribers["anna"].consent == "contract"
+    asked(",a@example.com,,executives", roster)
+    assert roster.subscribers["anna"].unconfirmed == ()
+    planned = asked(",a@example.com,+15005550006,executives,email;sms", roster)
+    assert isinstance(planned.event, ChoicesChanged)
+    assert planned.event.unconfirmed == (SMS,)
+
+
+def test_who_waits_to_confirm_is_asked_once_unless_they_are_to_be_asked_again() -> None:
+    roster = Roster()
+    asked("anna,a@example.com,,customers", roster)
+    assert asked("anna,a@example.com,,customers", roster).event is None
+    planned = asked("anna,a@example.com,,customers", roster, Terms(confirm=True, again=True))
+    assert isinstance(planned.event, ChoicesChanged)
+    assert planned.event.unconfirmed == (EMAIL,)
+
+
+def test_who_left_and_comes_back_is_asked_and_who_complained_stays_away() -> None:
+    roster = Roster()
+    asked("anna,a@example.com,,customers", roster, Terms(consent="contract"))
+    roster.apply("anna", Unsubscribed(channel=EMAIL, via="one-click"), AT)
+    asked(",a@example.com,,customers", roster)
+    anna = roster.subscribers["anna"]
+    assert (anna.unconfirmed, reasons(anna)) == ((EMAIL,), {EMAIL: "unsubscribed"})
+    roster.apply("anna", Confirmed(channels=(EMAIL,), address_tokens=anna.address_tokens), AT)
+    assert state_of(roster.subscribers["anna"]) == "active"
+    roster.apply("anna", Complained(channel=EMAIL), AT)
+    roster.apply("anna", Confirmed(channels=(EMAIL,)), AT)
+    assert reasons(roster.subscribers["anna"]) == {EMAIL: "complained"}
+
+
+def test_an_operators_word_of_consent_stands_on_record_and_opens_what_waited() -> None:
+    roster = Roster()
+    asked("anna,a@example.com,,customers", roster)
+    planned = asked("anna,a@example.com,,customers", roster, Terms(consent="contract of 1 March"))
+    assert isinstance(planned.event, ChoicesChanged)
+    assert planned.event.consent == "contract of 1 March"
+    anna = roster.subscribers["anna"]
+    assert (anna.unconfirmed, anna.consent) == ((), "contract of 1 March")
+    assert asked("anna,a@example.com,,customers", roster, Terms(consent="contract of 1 March")).event is None
+
+
+def test_of_a_list_one_member_cannot_unsubscribe_all_but_an_operator_can() -> None:
+    _, team = subscribers.subscribed(VAULT, replace(ANNA, kind=SubscriberKind.LIST), "anna")
+    assert reasons(after(team, Unsubscribed(channel=EMAIL, via="one-click"))) == {}
+    assert reasons(after(team, Unsubscribed(channel=EMAIL, via="operator"))) == {EMAIL: "unsubscribed"}
+
+
+@pytest.mark.parametrize("form", ["csv", "json lines", "json array"])
+def test_what_is_exported_comes_to_the_same_elsewhere(form: str) -> None:
+    roster = Roster()
+    imported(CSV, roster)
+    imported(WISHES, roster)
+    asked("new,new@example.com,,customers", roster)
+    asked("paid,paid@example.com,+15005550007,customers", roster, Terms(consent="contract"))
+    roster.apply("anna", Complained(channel=EMAIL), AT)
+    roster.apply("kim", Erased(), AT)
+    found = list(rows(roster, VAULT))
+    elsewhere = Roster()
+    if form == "csv":
+        lines = list(read_csv("".join(as_csv(found)).splitlines(keepends=True)))
+    elif form == "json lines":
+        lines = list(read_json("".join(as_json_lines(found)).encode()))
+    else:
+        lines = list(read_json(json.dumps(found).encode()))
+    assert [p.refused for p in plan_import(lines, elsewhere, VAULT, AT, Terms(consent="moved")) if p.refused] == []
+    for id_, one in elsewhere.subscribers.items():
+        was = roster.subscribers[id_]
+        assert (one.choices, one.profile, one.kind, reasons(one)) == (was.choices, was.profile, was.kind, reasons(was))
+        assert one.unconfirmed == was.unconfirmed
+        assert elsewhere.contact(VAULT, id_) == roster.contact(VAULT, id_)
+    assert elsewhere.subscribers.keys() == roster.subscribers.keys() - {"kim"}
+    assert elsewhere.subscribers["paid"].consent == "contract"
+    assert elsewhere.subscribers["anna"].consent == "moved"
+    again = list(plan_import(lines, elsewhere, VAULT, AT, Terms(consent="moved")))
+    assert [(p.event, p.carried) for p in again] == [(None, ())] * len(lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"email": "a@example.com", "audience": ["customers"]}', "audience: no such field"),
+        (b'{"email": 7, "audiences": ["customers"]}', "email: a text"),
+        (b'{"email": "a@example.com", "audiences": "customers"}', "audiences: an array"),
+        (b'["a@example.com"]', "not an object"),
+        (b'{"email": "a@example.com", "audiences": ["customers"], "opted_out": ["fax:x"]}', "opted_out: "),
+        (b"not json", "Expecting value"),
+    ],
+)
+def test_a_bad_json_object_is_refused_with_its_number(line: bytes, reason: str) -> None:
+    good = b'{"email": "good@example.com", "audiences": ["customers"]}'
+    body = b"[%s, %s]" % (line, good) if line[:1] == b"[" else line + b"\n" + good
+    bad, fine = plan_import(read_json(body), Roster(), VAULT, AT)
+    assert (bad.line, bad.event) == (1, None)
+    assert reason in (bad.refused or "")
+    assert fine.refused is None
 
 
 def test_a_quoted_field_may_span_lines_and_the_numbers_still_hold() -> None:
@@ -473,8 +659,8 @@ async def command(settings: Settings, *arguments: str, stdin: bytes = b"") -> tu
 async def test_the_command_imports_lists_unsubscribes_and_erases(own_broker: Settings, tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text("".join(CSV), "utf-8-sig")
-    assert await command(own_broker, "import", str(file)) == (0, "3 subscribed\n")
-    assert await command(own_broker, "import", str(file)) == (0, "3 unchanged\n")
+    assert await command(own_broker, "import", str(file), "--consent", "contract") == (0, "3 subscribed\n")
+    assert await command(own_broker, "import", str(file), "--consent", "contract") == (0, "3 unchanged\n")
     status, listed = await command(own_broker, "list")
     assert status == 0
     assert "customers executives" in listed

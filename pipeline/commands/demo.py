@@ -23,7 +23,7 @@ from pipeline.commands.audit import report
 from pipeline.commands.completion import Completion, follow
 from pipeline.commands.play import parse_speed, play_to_broker
 from pipeline.commands.status import counted
-from pipeline.enrolment import plan_import
+from pipeline.enrolment import Terms, plan_import
 from pipeline.errors import AlreadyRunning, ConfigurationError, TocsinError
 from pipeline.recorded import RecordedEvent, read
 from pipeline.registrations import read_csv
@@ -128,7 +128,7 @@ async def _verified_and_signed(settings: Settings) -> Result:
 async def enrol(settings: Settings, csv: str) -> Roster:
     """Everyone in the CSV text, written and acknowledged. Raises TocsinError with the first line that is refused."""
     vault, roster = Vault.open(settings), Roster()
-    planned = list(plan_import(read_csv(csv.splitlines(keepends=True)), roster, vault, now()))
+    planned = list(plan_import(read_csv(csv.splitlines(keepends=True)), roster, vault, now(), Terms(consent="made up")))
     for line in planned:
         if line.refused is not None:
             raise TocsinError(f"subscribers, line {line.line}: {line.refused}")
