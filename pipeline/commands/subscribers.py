@@ -167,7 +167,7 @@ def list_(
     settings = Settings()
     roster = asyncio.run(read_roster(settings))
     vault = Vault.open(settings) if reveal else None
-    columns = ("id", "kind", "audiences", "channels", "language", "time zone", "chose", "known as", "state")
+    columns = ("id", "kind", "audiences", "channels", "language", "time zone", "chose", "known as", "consent", "state")
     table = Table(*columns, *_revealed_columns(reveal))
     for subscriber in sorted(roster.subscribers.values(), key=lambda s: s.id):
         table.add_row(*_row(subscriber), *(_revealed(roster, vault, subscriber.id) if vault else ()))
@@ -190,6 +190,7 @@ def _row(subscriber: Subscriber) -> tuple[str, ...]:
         choices.time_zone,
         chosen(choices),
         known(subscriber.profile),
+        subscriber.consent or "",
         state_of(subscriber),
     )
 

@@ -1,6 +1,7 @@
 """Double opt-in and lists on their whole way: from being added to the first message, over real parts."""
 
 import re
+import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from schemas import codec, topics
 from schemas.base import Channel, Severity
 from schemas.incident import IncidentOpened
 from schemas.receipt import KeywordReceived
-from schemas.subscriber import Confirmed, Subscriber, Unsubscribed
+from schemas.subscriber import Complained, Confirmed, Subscriber, Unsubscribed
 from tests.system import System, eventually, running
 
 OPENED = IncidentOpened(title="Logins fail", severity=Severity.MAJOR, summary="Half of all logins fail.")
@@ -132,3 +133,25 @@ async def test_who_was_made_one_with_another_is_told_once_and_leaves_by_an_old_l
     await system.publish("INC-1", OPENED)
     await system.all_settled(2)
     assert (len(system.sandbox.mails), len(system.sandbox.texts)) == (1, 0)
+
+
+async def test_the_compacted_state_is_the_fold_of_the_events_whatever_restarts(system: System) -> None:
+    roster = Roster()
+    for number in range(6):
+        await add(system, roster, confirm=number % 2 == 0, id=f"s{number}", email=f"s{number}@example.com")
+    await system.write(event_record("s1", Complained(channel=Channel.EMAIL), now()))
+    assert await system.stop("deliver", signal.SIGKILL) != 0
+    await system.write(event_record("s3", Unsubscribed(channel=Channel.EMAIL, via="one-click"), now()))
+    await add(system, roster, confirm=False, id="s5", email="s5@example.com", phone="+14155552671")
+    await system.start("deliver")
+
+    async def same() -> bool:
+        folded, compacted = Roster(), {}
+        for record in await system.read(topics.SUBSCRIBER_EVENTS_TOPIC):
+            folded.read(record)
+        for record in await system.read(topics.SUBSCRIBERS):
+            one = codec.decode(record, Subscriber).data
+            compacted[one.id] = one
+        return len(folded.subscribers) == 6 and compacted == folded.subscribers
+
+    await eventually(same, 30, "the compacted topic says what the events come to")
