@@ -7,6 +7,7 @@ opt-out is named in `fold`. An erased id stays erased: whoever comes back does s
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from pipeline.vault import ContactData, Vault
 from schemas import codec, topics
@@ -26,6 +27,7 @@ from schemas.subscriber import (
     Profile,
     Restarted,
     SealedContact,
+    Standing,
     Stopped,
     Subscribed,
     Subscriber,
@@ -133,7 +135,7 @@ def _confirmed(subscriber: Subscriber, event: Confirmed, at: datetime) -> Subscr
     named = event.address_tokens
     meant = {c for c in event.channels if named is None or named.get(c) == subscriber.address_tokens.get(c)}
     lifted = _lifted(subscriber, meant, {"unsubscribed", "bounced"}, at)
-    return lifted.model_copy(update={"unconfirmed": tuple(c for c in lifted.unconfirmed if c not in meant)})
+    return _standing(lifted, lifted.standing.consent, tuple(c for c in lifted.unconfirmed if c not in meant))
 
 
 def _told(subscriber: Subscriber, said: Subscribed | ChoicesChanged, at: datetime, kind: SubscriberKind) -> Subscriber:
@@ -141,17 +143,27 @@ def _told(subscriber: Subscriber, said: Subscribed | ChoicesChanged, at: datetim
     moved = {c for c, token in tokens.items() if subscriber.address_tokens.get(c, token) != token}
     mended = _lifted(subscriber, moved, {"bounced"}, at)
     waiting = {*said.unconfirmed, *(() if said.consent else subscriber.unconfirmed)}
-    return mended.model_copy(
+    told = mended.model_copy(
         update={
             "kind": kind,
             "choices": said.choices,
             "profile": said.profile or subscriber.profile,
             "contact": said.contact or subscriber.contact,
             "address_tokens": tokens,
-            "consent": said.consent or subscriber.consent,
-            "unconfirmed": tuple(c for c in Channel if c in tokens and c in waiting),
         }
     )
+    consent = said.consent or subscriber.standing.consent
+    return _standing(told, consent, tuple(c for c in Channel if c in tokens and c in waiting))
+
+
+def _standing(subscriber: Subscriber, consent: str | None, unconfirmed: tuple[Channel, ...]) -> Subscriber:
+    standing = _shared(consent, unconfirmed)
+    return subscriber if standing == subscriber.standing else subscriber.model_copy(update={"standing": standing})
+
+
+@lru_cache(maxsize=1024)
+def _shared(consent: str | None, unconfirmed: tuple[Channel, ...]) -> Standing:
+    return Standing(consent=consent, unconfirmed=unconfirmed)
 
 
 def _erased(subscriber: Subscriber, at: datetime) -> Subscriber:
@@ -174,7 +186,7 @@ def _merged(subscriber: Subscriber, event: Merged, at: datetime) -> Subscriber:
         kind=subscriber.kind,
         choices=NOTHING_CHOSEN,
         opted_out=subscriber.opted_out,
-        merged_into=event.into,
+        standing=Standing(merged_into=event.into),
         at=max(subscriber.at, at),
     )
 
@@ -230,7 +242,9 @@ class Roster:
         subscriber, contact = self.subscribers.get(subscriber_id), self.contact(vault, subscriber_id)
         if subscriber is None or contact is None:
             return None
-        return Registration(subscriber.kind, subscriber.choices, contact, subscriber.profile, subscriber.consent)
+        return Registration(
+            subscriber.kind, subscriber.choices, contact, subscriber.profile, subscriber.standing.consent
+        )
 
     def contact(self, vault: Vault, subscriber_id: str) -> ContactData | None:
         """Their contact data in clear; None once they are erased. Raises vault.Unreadable."""
@@ -296,7 +310,7 @@ def changed(
     waits = {c for c in before.unconfirmed if tokens.get(c) == before.address_tokens.get(c)}
     asks = bool(unconfirmed) and (again or not waits.issuperset(unconfirmed))
     opens = consent is not None and not waits.issubset(unconfirmed)
-    new_consent = row.consent if opens or row.consent != before.consent else None
+    new_consent = row.consent if opens or row.consent != before.standing.consent else None
     as_it_was = same_contact and (before.choices, before.profile) == (row.choices, row.profile)
     if as_it_was and not new_consent and not asks:
         return None

@@ -416,7 +416,7 @@ def test_who_is_to_confirm_hears_nothing_until_then() -> None:
     roster = Roster()
     asked("anna,a@example.com,+15005550006,customers", roster)
     anna = roster.subscribers["anna"]
-    assert (anna.unconfirmed, anna.consent) == ((EMAIL, SMS), None)
+    assert (anna.unconfirmed, anna.standing.consent) == ((EMAIL, SMS), None)
     assert state_of(anna) == "email: unconfirmed, sms: unconfirmed"
     token = anna.address_tokens[EMAIL]
     roster.apply("anna", Confirmed(channels=(EMAIL,), address_tokens={EMAIL: token}), AT)
@@ -435,7 +435,7 @@ def test_a_confirmation_is_about_the_address_it_was_sent_to() -> None:
 def test_nobody_whose_address_is_known_and_open_is_silenced_by_asking_for_it_again() -> None:
     roster = Roster()
     asked("anna,a@example.com,,customers", roster, Terms(consent="contract"))
-    assert roster.subscribers["anna"].consent == "contract"
+    assert roster.subscribers["anna"].standing.consent == "contract"
     asked(",a@example.com,,executives", roster)
     assert roster.subscribers["anna"].unconfirmed == ()
     planned = asked(",a@example.com,+15005550006,executives,email;sms", roster)
@@ -473,7 +473,7 @@ def test_an_operators_word_of_consent_stands_on_record_and_opens_what_waited() -
     assert isinstance(planned.event, ChoicesChanged)
     assert planned.event.consent == "contract of 1 March"
     anna = roster.subscribers["anna"]
-    assert (anna.unconfirmed, anna.consent) == ((), "contract of 1 March")
+    assert (anna.unconfirmed, anna.standing.consent) == ((), "contract of 1 March")
     assert asked("anna,a@example.com,,customers", roster, Terms(consent="contract of 1 March")).event is None
 
 
@@ -507,8 +507,8 @@ def test_what_is_exported_comes_to_the_same_elsewhere(form: str) -> None:
         assert one.unconfirmed == was.unconfirmed
         assert elsewhere.contact(VAULT, id_) == roster.contact(VAULT, id_)
     assert elsewhere.subscribers.keys() == roster.subscribers.keys() - {"kim"}
-    assert elsewhere.subscribers["paid"].consent == "contract"
-    assert elsewhere.subscribers["anna"].consent == "moved"
+    assert elsewhere.subscribers["paid"].standing.consent == "contract"
+    assert elsewhere.subscribers["anna"].standing.consent == "moved"
     again = list(plan_import(lines, elsewhere, VAULT, AT, Terms(consent="moved")))
     assert [(p.event, p.carried) for p in again] == [(None, ())] * len(lines)
 

@@ -190,7 +190,7 @@ def _row(subscriber: Subscriber) -> tuple[str, ...]:
         choices.time_zone,
         chosen(choices),
         known(subscriber.profile),
-        subscriber.consent or "",
+        subscriber.standing.consent or "",
         state_of(subscriber),
     )
 

@@ -17,7 +17,7 @@ from schemas.base import Lane
 from schemas.delivery import DeliveryBatch, Request, Result
 from schemas.journal import NoticeKind
 from schemas.notice import LocalHours, Manners
-from schemas.subscriber import Frequency, OptOut, Subscriber
+from schemas.subscriber import Frequency, OptOut, Standing, Subscriber
 from tests.deliver.given import AT, EMAIL, HOUR, SMS, batch, group, mail, subscriber
 
 NIGHT = Manners(quiet_hours={SMS: LocalHours(from_=time(22), until=time(7))})
@@ -349,7 +349,7 @@ def asking(**change: Any) -> DeliveryBatch:
 
 
 def test_who_has_not_confirmed_is_asked_and_told_nothing() -> None:
-    waits = subscriber(unconfirmed=(EMAIL,), frequency="digest")
+    waits = subscriber(standing=Standing(unconfirmed=(EMAIL,)), frequency="digest")
     assert admit(waits, batch("s1", channel=EMAIL), None, NOTHING, AT) == Suppress("unconfirmed")
     assert admit(waits, asking(), None, NOTHING, AT) == Send(1)
     assert isinstance(admit(waits, batch("s1", channel=SMS), None, NOTHING, AT), Defer)  # their digest, as ever
@@ -369,10 +369,13 @@ def test_who_has_confirmed_is_not_asked_any_more() -> None:
     ],
 )
 def test_who_left_may_be_asked_again_but_not_who_complained(reason: str, verdict: Verdict) -> None:
-    left = subscriber(unconfirmed=(EMAIL,), opted_out={EMAIL: OptOut.model_validate({"reason": reason, "since": AT})})
+    left = subscriber(
+        standing=Standing(unconfirmed=(EMAIL,)),
+        opted_out={EMAIL: OptOut.model_validate({"reason": reason, "since": AT})},
+    )
     assert admit(left, asking(), None, NOTHING, AT) == verdict
 
 
 def test_who_is_told_as_another_is_not_told_twice() -> None:
-    gone = subscriber(merged_into="s2", contact=None)
+    gone = subscriber(standing=Standing(merged_into="s2"), contact=None)
     assert admit(gone, batch("s1", channel=EMAIL), None, NOTHING, AT) == Suppress("told_as_another_subscriber")

@@ -10,12 +10,12 @@ from schemas.base import Channel
 from schemas.delivery import DeliveryBatch, Request
 from schemas.ids import intent_id
 from schemas.rendering import EmailContent, SmsContent
-from schemas.subscriber import Choices, ChoicesChanged, Confirmed, Subscriber
+from schemas.subscriber import Choices, ChoicesChanged, Confirmed, Standing, Subscriber
 from tests.deliver.given import AT, EMAIL, SMS, X, subscriber
 
 WORDS = wording.ours()
 TOKENS = {EMAIL: "A" * 22, SMS: "B" * 22}
-WAITS = subscriber(unconfirmed=(EMAIL, SMS), address_tokens=TOKENS, language="de-CH")
+WAITS = subscriber(standing=Standing(unconfirmed=(EMAIL, SMS)), address_tokens=TOKENS, language="de-CH")
 
 
 def said(*unconfirmed: Channel) -> ChoicesChanged:
@@ -63,4 +63,6 @@ def test_nobody_is_asked_who_has_confirmed_meanwhile_or_by_another_event() -> No
     assert made(subscriber(address_tokens=TOKENS)) == []
     assert made(event=said()) == []
     assert made(event=Confirmed(channels=(EMAIL,))) == []
-    assert [batch.channel for batch in made(subscriber(unconfirmed=(SMS,), address_tokens=TOKENS))] == [SMS]
+    assert [
+        batch.channel for batch in made(subscriber(standing=Standing(unconfirmed=(SMS,)), address_tokens=TOKENS))
+    ] == [SMS]
