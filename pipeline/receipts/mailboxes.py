@@ -84,7 +84,11 @@ def open_path(path: Path) -> Iterator[Box]:
         raise NotFound(f"there is no mailbox at {path}")
     box: mailbox.mbox | mailbox.Maildir
     box = mailbox.Maildir(path, create=False) if path.is_dir() else mailbox.mbox(path, create=False)
-    box.lock()
+    try:
+        box.lock()
+    except mailbox.ExternalClashError:
+        box.close()
+        raise ConfigurationError(f"{path} is being written to by another program: try again in a moment") from None
     try:
         yield _Local(box)
     finally:
@@ -118,7 +122,10 @@ def open_imap(url: str) -> Iterator[Box]:
     except imaplib.IMAP4.error as error:
         raise ConfigurationError(f"TOCSIN_IMAP_URL: {parts.hostname} refuses: {error}") from None
     finally:
-        client.logout()
+        try:
+            client.logout()
+        except (OSError, imaplib.IMAP4.error):
+            pass  # the line is broken already, which was said above
 
 
 def _connect(scheme: str, host: str, port: int | None) -> imaplib.IMAP4:

@@ -56,6 +56,13 @@ def test_a_mailbox_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_mailbox_that_is_being_written_to_is_left_alone(tmp_path: Path) -> None:
+    filled(tmp_path / "box", "mbox")
+    (tmp_path / "box.lock").touch()  # how every mail program says that it writes to an mbox
+    with pytest.raises(ConfigurationError, match="another program"), open_path(tmp_path / "box"):
+        pass
+
+
 async def test_what_is_taken_in_stands_on_the_broker(own_broker: Settings, tmp_path: Path) -> None:
     settings = own_broker.model_copy(update={"secret": None})
     box = mailbox.Maildir(tmp_path / "box")

@@ -2,6 +2,7 @@
 
 import random
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -43,6 +44,32 @@ def test_every_flipped_bit_and_every_cut_closes_it(token: str) -> None:
         assert not accepted(spelt(bytes(flipped)))
     assert not any(accepted(token[:length]) for length in range(len(token)))
     assert not any(accepted(token + more) for more in ("A", "=", "==", "\n", " ", "%3D", "\x00", "é"))
+
+
+def test_every_changed_letter_of_a_return_path_closes_it() -> None:
+    token = VAULT.return_token("5c1f0e1b8a7d4c2e9b3f6a7081d2c3e4", 11)
+    assert VAULT.read_return_token(token) == ("5c1f0e1b8a7d4c2e9b3f6a7081d2c3e4", 11)
+    for place, letter in enumerate(token):
+        for other in "0a7.z":
+            if other != letter:
+                assert VAULT.read_return_token(token[:place] + other + token[place + 1 :]) is None
+    assert not any(VAULT.read_return_token(token[:length]) for length in range(len(token)))
+    assert VAULT.read_return_token(token.replace(".11.", ".011.")) is None
+
+
+def test_a_request_for_confirmation_opens_for_its_time_and_its_address_only() -> None:
+    until = datetime(2026, 3, 11, tzinfo=UTC)
+    token = VAULT.confirm_token("anna-1", Channel.EMAIL, "A" * 22, until)
+    assert VAULT.read_confirm_token(token, until) == ("anna-1", Channel.EMAIL, "A" * 22)
+    assert VAULT.read_confirm_token(token, until + timedelta(seconds=1)) is None
+    assert not accepted(token)
+    for other in (LINK, CALLBACK, VAULT.return_token("f" * 32, 2)):
+        assert VAULT.read_confirm_token(other, until) is None
+    octets = raw(token)
+    for bit in range(len(octets) * 8):
+        flipped = bytearray(octets)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert VAULT.read_confirm_token(spelt(bytes(flipped)), until) is None
 
 
 @given(st.text(max_size=200))
