@@ -10,6 +10,7 @@ from pipeline.clock import Clock
 from pipeline.deliver import bounces
 from pipeline.deliver.bounces import Came
 from pipeline.deliver.work import Told
+from pipeline.merging import as_event
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
@@ -21,6 +22,7 @@ from schemas.subscriber import (
     Bounced,
     Complained,
     Confirmed,
+    Merged,
     Restarted,
     Stopped,
     Subscriber,
@@ -106,9 +108,20 @@ class Receiving:
         return True
 
     async def _passed_on(self, record: Record, event: Message, subscriber: Subscriber) -> None:
-        """Whoever is somebody else now may still answer a message of before: their word counts for the other."""
-        if subscriber.merged_into is not None and isinstance(event, OPT_OUTS):
-            await self._say(subscriber.merged_into, event, derived("passed on", subscriber.id, record.offset))
+        """Whoever is somebody else now may still answer a message of before, and may have left while they were being
+        merged: their word counts for the other.
+        """
+        other, channels = subscriber.merged_into, subscriber.standing.merged_on
+        if other is None:
+            return
+        if isinstance(event, OPT_OUTS):
+            left = [event] if event.channel in channels else []
+        elif isinstance(event, Merged):
+            left = [as_event(c, out.reason) for c, out in sorted(subscriber.opted_out.items()) if c in channels]
+        else:
+            left = []
+        for word in left:
+            await self._say(other, word, derived("passed on", subscriber.id, record.offset, word.channel))
 
     async def _reported(self, holding: Holding, report: DeliveryReported) -> None:
         found = holding.ledger.intent(report.intent_id)

@@ -3,8 +3,8 @@
 Two kinds of file: CSV, where each line is somebody as they should be, and JSON lines, where each line is an event.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -61,7 +61,7 @@ class Planned:
     key: SubscriberKey | None = None
     refused: str | None = None
     carried: tuple[SubscriberEvent, ...] = ()
-    absorbed: tuple[str, ...] = ()
+    absorbed: Mapping[str, Merged] = field(default_factory=dict)
     merged: int | None = None
 
     @property
@@ -81,7 +81,7 @@ class Planned:
             [subscribers.key_record(who, self.key, at)] if self.key else [],
             [subscribers.event_record(who, event, at) for event in self.carried],
             [subscribers.event_record(who, self.event, at)] if self.event else [],
-            [subscribers.event_record(other, Merged(into=who), at) for other in self.absorbed],
+            [subscribers.event_record(other, event, at) for other, event in self.absorbed.items()],
             [subscribers.key_record(other, None, at) for other in gone],
         )
 
@@ -101,8 +101,8 @@ class _Enrolling:
             self._roster.keys[who] = planned.key
         for event in (*planned.carried, *([planned.event] if planned.event else [])):
             self._roster.apply(who, event, self._at)
-        for other in planned.absorbed:
-            self._roster.apply(other, Merged(into=who), self._at)
+        for other, merged in planned.absorbed.items():
+            self._roster.apply(other, merged, self._at)
             self._roster.keys.pop(other, None)
             self._roster.hold(who)
         return planned
@@ -120,12 +120,13 @@ class _Enrolling:
         row = made_one(row, [r for other in others if (r := self._roster.registration(self._vault, other))])
         waiting = self._unconfirmed(subscriber_id, row, others, terms, unconfirmed(fields))
         carried = self._carried(subscriber_id, fields, row, others)
+        absorbed = {other: self._merged(other, subscriber_id, row) for other in others}
         if before is not None:
             consent = fields.get("consent") or terms.consent
             event = subscribers.changed(self._vault, self._roster, subscriber_id, row, waiting, consent, terms.again)
-            return Planned(number, subscriber_id, event, carried=carried, absorbed=others)
+            return Planned(number, subscriber_id, event, carried=carried, absorbed=absorbed)
         key, subscribed = subscribers.subscribed(self._vault, row, subscriber_id, waiting)
-        return Planned(number, subscriber_id, subscribed, key, carried=carried, absorbed=others)
+        return Planned(number, subscriber_id, subscribed, key, carried=carried, absorbed=absorbed)
 
     def _holder(self, fields: dict[str, Any]) -> str | None:
         tokens = subscribers.address_tokens(self._vault, contact_in(fields, ContactData()))
@@ -147,6 +148,11 @@ class _Enrolling:
         for other in others:
             self._refuse_gone(other)
         return others
+
+    def _merged(self, other: str, into: str, row: Registration) -> Merged:
+        tokens, theirs = subscribers.address_tokens(self._vault, row.contact), self._roster.subscribers[other]
+        same = tuple(c for c, token in theirs.address_tokens.items() if tokens.get(c) == token)
+        return Merged(into=into, channels=same)
 
     def _unconfirmed(
         self,

@@ -101,7 +101,7 @@ def _all(some: Iterable[Any], more: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys([*some, *more]))
 
 
-def as_event(channel: Channel, reason: str) -> SubscriberEvent:
+def as_event(channel: Channel, reason: str) -> Unsubscribed | Bounced | Complained | Stopped:
     """The event that brings an opt-out of this reason."""
     match reason:
         case "bounced":

@@ -186,7 +186,7 @@ def _merged(subscriber: Subscriber, event: Merged, at: datetime) -> Subscriber:
         kind=subscriber.kind,
         choices=NOTHING_CHOSEN,
         opted_out=subscriber.opted_out,
-        standing=Standing(merged_into=event.into),
+        standing=Standing(merged_into=event.into, merged_on=event.channels),
         at=max(subscriber.at, at),
     )
 

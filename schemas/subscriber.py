@@ -99,10 +99,14 @@ class ChoicesChanged(Message):
 
 
 class Merged(Message):
-    """They are the same as another subscriber, who is told in their place; their key goes."""
+    """They are the same as another subscriber, who is told in their place; their key goes.
+
+    On `channels` the address is the other's as well: an opt-out there, whenever it comes, is the other's too.
+    """
 
     TYPE: ClassVar[str] = "io.tocsin.subscriber.merged.v1"
     into: Id
+    channels: tuple[Channel, ...] = ()
 
 
 class Unsubscribed(Message):
@@ -194,6 +198,7 @@ class Standing(Message):
     consent: Line | None = None
     unconfirmed: tuple[Channel, ...] = ()
     merged_into: Id | None = None
+    merged_on: tuple[Channel, ...] = ()
 
 
 class Subscriber(Message):

@@ -116,7 +116,7 @@ async def test_who_was_made_one_with_another_is_told_once_and_leaves_by_an_old_l
     await add(system, roster, confirm=False, id="mail", email="ada@example.com")
     await add(system, roster, confirm=False, id="phone", phone="+14155552671")
     planned = await add(system, roster, confirm=False, id="mail", email="ada@example.com", phone="+14155552671")
-    assert planned.absorbed == ("phone",)
+    assert list(planned.absorbed) == ["phone"]
 
     async def merged() -> bool:
         one = await state(system, "phone")
@@ -133,6 +133,25 @@ async def test_who_was_made_one_with_another_is_told_once_and_leaves_by_an_old_l
     await system.publish("INC-1", OPENED)
     await system.all_settled(2)
     assert (len(system.sandbox.mails), len(system.sandbox.texts)) == (1, 0)
+
+
+async def test_who_leaves_while_they_are_being_made_one_has_left(system: System) -> None:
+    roster = Roster()
+    await add(system, roster, confirm=False, id="mail", email="ada@example.com")
+    await add(system, roster, confirm=False, id="phone", phone="+14155552671", email="old@example.com")
+    # The command has read who is there; this it does not know.
+    for channel in (Channel.SMS, Channel.EMAIL):
+        await system.write(event_record("phone", Unsubscribed(channel=channel, via="one-click"), now()))
+    await add(system, roster, confirm=False, id="mail", email="ada@example.com", phone="+14155552671")
+
+    async def left() -> bool:
+        one = await state(system, "mail")
+        return one is not None and Channel.SMS in one.opted_out
+
+    await eventually(left, 30, "the number has left")
+    one = await state(system, "mail")
+    assert one is not None
+    assert Channel.EMAIL not in one.opted_out  # that was another address
 
 
 async def test_the_compacted_state_is_the_fold_of_the_events_whatever_restarts(system: System) -> None:
