@@ -261,13 +261,14 @@ class EmailSender:
     async def _carry(self, window: Window, going: Sequence[int]) -> bool:
         """Sends to these; False if the connection broke before all were answered."""
         asked: deque[int] = deque()
-        entered = set(going)
+        entered = set() if self._settings.limits == NO_LIMITS else set(going)
 
         def answered(answer: Answer) -> None:
             place = asked.popleft()
             window.known[place] = outcome(answer, window.recipients[place])
-            entered.discard(place)
-            self._gate.leave(window.domain(place))
+            if place in entered:
+                entered.discard(place)
+                self._gate.leave(window.domain(place))
 
         try:
             async with self._pool.line() as line:
