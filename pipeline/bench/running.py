@@ -1,5 +1,6 @@
 """The whole of Tocsin, running for a figure: a broker, the three rooms, and mail to wherever the figure says."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from pipeline import policy
 from pipeline.broker import connect
 from pipeline.broker.kafka import ApacheKafka, fetch_jars, java
 from pipeline.clock import now
+from pipeline.commands.lag import lags
 from pipeline.errors import TocsinError
 from pipeline.registrations import registration
 from pipeline.settings import Settings
@@ -19,7 +22,9 @@ from pipeline.supervisor import Supervisor
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.incident import IncidentEvent
+from schemas.policy import PolicyPublished, hash_of
 
+ACCEPTED: Final = b'"result":"accepted"'
 AT_ONCE: Final = 5_000
 """Records written before the broker's answers are awaited."""
 
@@ -32,18 +37,33 @@ class Running:
     broker: str
     producer: AIOKafkaProducer
 
-    async def subscribe(self, count: int) -> None:
-        """So many readers of mail, customers all of them."""
+    async def subscribe(self, count: int, *, audience: str = "customers", first: int = 0) -> None:
+        """So many readers of mail, numbered from `first` on."""
         vault, at = Vault.open(self.settings), now()
-        for start in range(0, count, AT_ONCE):
+        for start in range(first, first + count, AT_ONCE):
             made = []
-            for number in range(start, min(start + AT_ONCE, count)):
-                row = registration({"audiences": ["customers"], "email": f"reader{number}@example.com"})
+            for number in range(start, min(start + AT_ONCE, first + count)):
+                row = registration({"audiences": [audience], "email": f"reader{number}@example.com"})
                 made.append(subscribe(vault, row, f"{number:032x}", at))
             for stage in zip(*made, strict=True):
                 sent = [await self.producer.send(one.topic, **_fields(one)) for one in stage]
                 for answer in sent:
                     await answer
+
+    async def lift_the_cap(self) -> None:
+        """A reader of a figure is told more often than people should be."""
+        documents = dict(policy.load(self.settings.policy_dir).documents)
+        documents["cadence.yaml"] = "".join(
+            line for line in documents["cadence.yaml"].splitlines(keepends=True) if not line.startswith("  at most: ")
+        )
+        changed = PolicyPublished(name="bench", hash=hash_of(documents), documents=documents)
+        given = codec.encode(topics.POLICIES, changed, id=changed.hash, source="/bench", subject=changed.name)
+        await connect.send(self.producer, given)
+
+    async def caught_up(self) -> None:
+        """Returns when the rooms have worked off what stands in their topics."""
+        while any(behind for room, behind in (await lags(self.settings)).items() if room != "record"):
+            await asyncio.sleep(0.2)  # between two looks at what other processes have committed
 
     async def publish(self, incident: str, *events: IncidentEvent) -> None:
         """Writes incident events; returns when the broker has them."""
@@ -53,20 +73,34 @@ class Running:
             await connect.send(self.producer, given)
 
     @asynccontextmanager
-    async def outcomes(self) -> AsyncIterator[AIOKafkaConsumer]:
+    async def outcomes(self) -> AsyncIterator["Outcomes"]:
         """Reads the delivery records that come from now on."""
         consumer = AIOKafkaConsumer(**connect.client_options(self.settings), enable_auto_commit=False)
         await consumer.start()
         try:
-            consumer.assign(
-                [TopicPartition(topics.DELIVERY_RECORDS_TOPIC.name, n) for n in range(self.settings.partitions)]
-            )
+            topic = topics.DELIVERY_RECORDS_TOPIC.name
+            consumer.assign([TopicPartition(topic, number) for number in range(self.settings.partitions)])
             await consumer.seek_to_end()
             for part in consumer.assignment():
                 await consumer.position(part)
-            yield consumer
+            yield Outcomes(consumer)
         finally:
             await consumer.stop()
+
+
+class Outcomes:
+    """The outcomes as they are put on record."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def accepted(self, incident: str, count: int) -> None:
+        """Returns when so many messages of an incident were accepted since this was asked last."""
+        wanted, found = f'"incident":"{incident}"'.encode(), 0
+        while found < count:
+            for records in (await self._consumer.getmany(timeout_ms=1000)).values():
+                values = (record.value or b"" for record in records)
+                found += sum(value.count(ACCEPTED) for value in values if wanted in value)
 
 
 @asynccontextmanager
@@ -81,7 +115,9 @@ async def running(directory: Path, **given: Any) -> AsyncIterator[Running]:
         supervisor = await stack.enter_async_context(Supervisor(settings, web=False))
         await supervisor.ready()
         producer = await stack.enter_async_context(connect.open_producer(supervisor.settings))
-        yield Running(supervisor.settings, name, producer)
+        system = Running(supervisor.settings, name, producer)
+        await system.lift_the_cap()
+        yield system
 
 
 def _broker(directory: Path) -> tuple[str, ApacheKafka | None]:
