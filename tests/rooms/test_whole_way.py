@@ -19,7 +19,9 @@ async def test_everyone_is_told_once_on_the_channel_they_chose(system: System) -
     await system.subscribe("other", email="c@example.com", components="Search")
     await system.subscribe("sms-1", phone="+14155552671")
     await system.subscribe("account", x_handle="status", audiences="public")
-    await system.publish("INC-1", OPENED, RESOLVED)
+    await system.publish("INC-1", OPENED)
+    await system.all_settled(4)  # an end that comes before the beginning was told takes its place
+    await system.publish("INC-1", RESOLVED, start=1)
     found = await system.all_settled(8)
     assert channel_counts(found) == {"accepted": 8}, found.reasons
     assert set(system.mails_by_intent().values()) == {1}
@@ -32,7 +34,9 @@ async def test_everyone_is_told_once_on_the_channel_they_chose(system: System) -
 
 async def test_the_mails_of_an_incident_are_one_thread_with_a_one_click_way_out(system: System) -> None:
     await system.subscribe("mail-1", email="a@example.com")
-    await system.publish("INC-1", OPENED, RESOLVED)
+    await system.publish("INC-1", OPENED)
+    await system.all_settled(1)
+    await system.publish("INC-1", RESOLVED, start=1)
     await system.all_settled(2)
     first, last = system.sandbox.mails
     assert last.header("References") == first.message_id
