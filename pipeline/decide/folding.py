@@ -77,7 +77,6 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
         before,
         seq=entry.seq,
         at=entry.at,
-        policy=entry.policy,
         seen={**state.seen, (given.source, given.id): entry.seq},
         wakes=_wakes(state, given, decisions),
         promises=_promises(state.promises, entry),
@@ -90,7 +89,7 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
         drafts=_drafts(before, step, entry),
         put_off=_put_off(before, step, entry),
         reviews=_reviews(before, step, entry),
-        offices=_offices(before, step, entry),
+        offices=_offices(before, entry),
     )
     if step.event is None and step.known is before.known:
         return state
@@ -379,7 +378,7 @@ def _later(earlier: PutOff | None, decision: AudiencePutOff, step: Step) -> PutO
     return PutOff(kind, until, decision.reason, {name: tuple(said) for name, said in texts.items()})
 
 
-def _offices(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[tuple[str, str], datetime]:
+def _offices(before: IncidentState, entry: JournalEntry) -> Mapping[tuple[str, str], datetime]:
     found = dict(before.offices)
     for decision in entry.decisions:
         if isinstance(decision, NoticeDecided) and decision.kind is NoticeKind.UNCHANGED:

@@ -14,7 +14,7 @@ from pipeline.decide.folding import SILENCE
 from pipeline.decide.guard import tellable
 from pipeline.decide.occasion import Telling
 from pipeline.decide.orders import signer_of
-from pipeline.decide.state import IncidentState
+from pipeline.decide.state import Ending, IncidentState
 from pipeline.decide.step import (
     Step,
     confirmed_step,
@@ -25,7 +25,6 @@ from pipeline.decide.step import (
     undoes,
     with_added,
 )
-from pipeline.decide.turn import Turn
 from pipeline.decide.withholding import withheld, withheld_with
 from pipeline.policy import Policy
 from schemas.command import WakeReason
@@ -71,7 +70,7 @@ def called(state: IncidentState, at: datetime, policy: Policy) -> Plan:
     """The clock calls: whatever is due by now is told, or asked for."""
     dues = [due for due in all_due(state, policy) if due.at <= at]
     if state.ending is not None and any(due.reason is WakeReason.RESOLUTION_HELD for due in dues):
-        return _confirmed(state, at, policy)
+        return _confirmed(state, state.ending, at, policy)
     step = standing(state)
     tellings, records = _due_tellings(state, step, dues, at, policy)
     # one entry tells a recipient one thing: whoever must be reminded is, right after what they are told now
@@ -88,22 +87,19 @@ def _placed(
 ) -> tuple[Step, tuple[Decision, ...]]:
     step = step_of(state, event)
     if (held := resolution_held(state, step, at, policy)) is not None:
-        return held_step(state, event, held.until), (held,)
+        return held_step(state, event), (held,)
     if undoes(state, event, step.turn):
         why = "the repair did not hold"
-        turn = Turn(step.turn.kind, step.turn.phase, why, step.turn.maintenance)
-        return replace(step, turn=turn), (ResolutionUndone(reason=why),)
+        return replace(step, turn=replace(step.turn, why=why)), (ResolutionUndone(reason=why),)
     return step, ()
 
 
-def _confirmed(state: IncidentState, at: datetime, policy: Policy) -> Plan:
-    if state.ending is None:
-        raise ValueError("no end is held back")
-    step = confirmed_step(state, state.ending)
+def _confirmed(state: IncidentState, ending: Ending, at: datetime, policy: Policy) -> Plan:
+    step = confirmed_step(state, ending)
     facts = tuple(added(state, step.known, step.turn, policy))
     step = replace(step, known=with_added(step.known, facts))
     tellings, judged = _judged(state, step, at, policy)
-    unsaid = withheld_with(state.ending, state, at, policy)
+    unsaid = withheld_with(ending, state, at, policy)
     return Plan(step, tellings, (ResolutionConfirmed(reason="it has held"), *facts, *unsaid, *judged))
 
 

@@ -126,7 +126,6 @@ class IncidentState:
     incident: str
     seq: int = 0
     at: datetime | None = None
-    policy: str | None = None
     phase: Phase = Phase.NEW
     maintenance: bool = False
     known: Known = field(default_factory=Known)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -56,7 +55,7 @@ def step_of(state: IncidentState, event: IncidentEvent) -> Step:
     return Step(turn, known_after(state, event, turn), event)
 
 
-def held_step(state: IncidentState, event: IncidentEvent, until: datetime) -> Step:
+def held_step(state: IncidentState, event: IncidentEvent) -> Step:
     """An end that is held back: told as a repair whose holding is being watched, in none of the words of the end."""
     monitoring = MonitoringStarted(severity=event.severity)
     turn = Turn(NoticeKind.MONITORING, Phase.OPEN, "it is reported over; told as over once it has held")
@@ -100,5 +99,5 @@ def recorded_step(state: IncidentState, type: str, data: Mapping[str, Any], deci
     else:
         event = event_of(type, data)
         held = next((d for d in decisions if isinstance(d, ResolutionHeld)), None)
-        step = held_step(state, event, held.until) if held else step_of(state, event)
+        step = held_step(state, event) if held else step_of(state, event)
     return Step(step.turn, with_added(step.known, decisions), step.event)

@@ -9,6 +9,7 @@ from schemas.census import AudienceCount, Group
 from schemas.command import Approve
 from schemas.incident import (
     Consequences,
+    Crew,
     ImpactChanged,
     IncidentResolved,
     IncidentUpdated,
@@ -221,3 +222,18 @@ def test_a_kind_that_no_channel_carries_is_named_in_words():
     story.take(opened(), after=0)
     changed = story.take(ImpactChanged(severity=Severity.CRITICAL), after=10)
     assert silent(changed)["responders"] == "no channel of theirs carries a notice of kind 'impact changed'"
+
+
+def test_a_crew_that_has_gone_home_is_no_news():
+    story = Story()
+    story.take(opened(), after=0)
+    gone = Crew(who="Two people of the night shift", until=START + timedelta(minutes=5))
+    assert silent(story.take(IncidentUpdated(crew=gone), after=10))["customers"] == "same text as before"
+
+
+def test_an_end_that_had_to_hold_says_what_the_catalogue_knows_of_the_parts_that_it_names():
+    story = Story(policy=a_policy(catalogue=CATALOGUE))
+    story.take(opened(components=None), after=0)
+    end = story.ends(IncidentResolved(components=("Payments",), summary="It works again."), after=10)
+    assert "Payments desk" in {fact.value.get("name") for fact in decisions(end, FactAdded) if fact.field == "contact"}
+    assert "Payments desk" in email_to("customers", end).text

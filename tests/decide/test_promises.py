@@ -199,6 +199,8 @@ def test_while_an_operator_holds_them_the_promise_is_broken_on_record():
     called = story.passes(60)
     broken = [p for decided in called for p in decisions(decided, PromiseBroken)]
     assert [(p.audience, p.due) for p in broken] == [("customers", PROMISED)]
+    (passed,) = [decided for decided in called if decisions(decided, PromiseBroken)]
+    assert not decisions(passed, InputIgnored), "a call that finds a promise broken found something"
 
 
 def test_news_that_comes_too_late_breaks_the_promise_even_before_the_clock_calls():
