@@ -25,7 +25,7 @@ up: $(STAMP) ## broker, sandboxes and all rooms, until Ctrl-C
 	$(BIN)/tocsin up --sandbox
 
 test: $(STAMP) ## the tests, on the embedded broker
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP) ## the longer tests
 	$(BIN)/pytest -m slow --timeout 900

@@ -55,7 +55,10 @@ class Settings(BaseSettings):
         default=None, description="envelope sender for bounces; unset: mail_from's address"
     )
     smtp_connections: int = Field(
-        default=8, ge=1, le=256, description="to the relay at once, at most; as many windows of 64 mails are under way"
+        default=8,
+        ge=1,
+        le=256,
+        description="to the relay at once, at most; twice as many windows of 64 mails are under way",
     )
     smtp_per_s: float | None = Field(default=None, gt=0, description="mails a second at most; unset: no limit")
     smtp_domain_per_s: float | None = Field(default=None, gt=0, description="the same to one recipient domain")
