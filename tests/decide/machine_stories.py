@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from unittest import mock
@@ -46,6 +47,7 @@ def fingerprint(decided: Decided) -> str:
     return sha256("\n".join(part.model_dump_json() for part in parts).encode()).hexdigest()[:16]
 
 
+@cache
 def read() -> tuple[list[PolicyPublished], list[Line]]:
     """The policies that the stories were decided under, and their lines in the order of the decisions."""
     rows = [json.loads(row) for row in gzip.decompress(PATH.read_bytes()).decode().split("\n")]

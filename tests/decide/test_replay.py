@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -48,17 +49,17 @@ def machine_lines() -> dict[int, list[Line]]:
     return stories
 
 
-@pytest.fixture(scope="module")
+@cache
 def machine_policies() -> dict[str, policy.Policy]:
     return {published.hash: policy.compile(published) for published in machine_stories.read()[0]}
 
 
 @pytest.mark.parametrize("story", machine_lines().values(), ids=lambda story: str(story[0].story))
-def test_what_the_machine_played_is_decided_as_it_was(story, machine_policies):
+def test_what_the_machine_played_is_decided_as_it_was(story):
     states: dict[str, IncidentState] = {}
     for line in story:
         state = states.get(line.incident, IncidentState(line.incident))
-        decided = decide(state, line.input, machine_policies[line.policy])
+        decided = decide(state, line.input, machine_policies()[line.policy])
         entry = decided.entry
         said = "\n".join(decision.model_dump_json(exclude_none=True) for decision in entry.decisions)
         assert fingerprint(decided) == line.fingerprint, (
@@ -69,7 +70,7 @@ def test_what_the_machine_played_is_decided_as_it_was(story, machine_policies):
         assert decided.after == after, (
             f"what the decision knew is not what its journal says: {entry.incident}/{entry.seq}"
         )
-        args = state, entry, machine_policies[line.policy]
+        args = state, entry, machine_policies()[line.policy]
         assert (notices_of(*args), drafts_of(*args)) == (decided.notices, decided.drafts)
 
 
