@@ -192,7 +192,6 @@ def _moved_on(before: IncidentState, state: IncidentState, step: Step, entry: Jo
         opened_at=entry.at if begun else before.opened_at,
         over_at=(before.over_at if before.phase is Phase.OVER else entry.at) if over else None,
         monitored_since=(before.monitored_since or entry.at) if monitored else None,
-        news_at=entry.at if event else before.news_at,
         components=components_after(before, step.known),
         regions=regions_after(before, step.known),
         revision=before.revision + (step.turn.kind in REVISIONS),

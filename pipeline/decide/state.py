@@ -138,8 +138,6 @@ class IncidentState:
     opened_at: datetime | None = None
     over_at: datetime | None = None
     monitored_since: datetime | None = None
-    news_at: datetime | None = None
-    """When upstream last said anything."""
     components: tuple[str, ...] = ()
     """Every component ever named, in the order of their first mention."""
     regions: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from schemas.base import Channel, Lane, Severity
-from schemas.command import Approve, Correct, Hold, PublishNow, Reject, Release, Retract
+from schemas.command import Approve, Correct, Edit, Hold, PublishNow, Reject, Release, Retract
 from schemas.incident import (
     Consequences,
     Facts,
@@ -206,3 +206,18 @@ def test_a_correction_of_something_large_is_first_where_the_policy_says_so_of_la
         story = Story(policy=a_policy(cadence=f"{lanes} && {large}"))
         story.take(opened(severity, summary="Cards fail in Europe.", consequences=NOW), after=0)
         assert told(story.take(correction(), after=1, by=MANAGER))["customers"].lane is lane
+
+
+def test_a_correction_of_what_is_being_corrected_keeps_the_deadline_and_the_readers_of_its_own_draft():
+    story, press = two_must_agree(), Operator("paula", ("communications",))
+    lawyer = Operator("lara", ("legal",))
+    held = of("customers", story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0), NoticeHeld)
+    for who in (press, lawyer):
+        out = story.take(Approve(draft=held.draft, content=held.content), after=0, by=who)
+    assert "customers" in told(out)
+    first = of("customers", story.take(correction(seq=out.entry.seq), after=0, by=MANAGER), NoticeHeld)
+    edit = Edit(draft=first.draft, facts=Facts(summary="Cards fail in Asia."))
+    again = of("customers", story.take(edit, after=3, by=press), NoticeHeld)
+    assert again.corrects == first.corrects == out.entry.seq
+    draft = next(draft for draft in story.state.drafts.values() if draft.id == again.draft)
+    assert (draft.since, draft.occasion.at) == (story.now - timedelta(minutes=3), story.now)
