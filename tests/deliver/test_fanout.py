@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.deliver.fanout import NONE, SETTLED_EVERY, STRETCH, channels_for, walk, why_not
-from schemas.base import Level
+from schemas.base import Level, Severity
 from schemas.delivery import MAX_BATCH
 from schemas.journal import NoticeKind
 from schemas.notice import Notice
@@ -180,6 +180,26 @@ def test_whoever_takes_over_goes_on_where_all_were_settled_and_writes_what_the_d
     rest = [made for stretch in walk(zoned, 0, subscribers, {}, first.up_to) for made in stretch.batches]
     before = [made for stretch in stretches[:SETTLED_EVERY] for made in stretch.batches]
     assert before + rest == whole
+
+
+def test_nobody_is_left_over_where_the_last_stretch_is_full() -> None:
+    subscribers = {f"s{n:06}": subscriber(f"s{n:06}", time_zone="UTC") for n in range(STRETCH)}
+    subscribers["s000000"] = subscriber("s000000", language="de")
+    (only,) = walk(notice(renderings=(mail(), mail("de"))), 0, subscribers, {})
+    assert only.settled
+    assert sorted(r for b in only.batches for r in b.recipients) == sorted(subscribers)
+
+
+def test_a_batch_is_as_urgent_as_its_notice_and_has_a_name_that_no_other_has() -> None:
+    urgent = notice(urgent=True, severity=Severity.CRITICAL, renderings=(mail(zones=("Asia/Tokyo",)), text()))
+    people = {
+        "a": subscriber("a", channels=(EMAIL, SMS)),
+        "b": subscriber("b", time_zone="Asia/Tokyo"),
+    }
+    made = [batch for partition in (0, 1) for batch in batches(urgent, partition, people, {})]
+    made += batches(notice(seq=2), 0, people, {})
+    assert {(batch.urgent, batch.severity) for batch in made[:6]} == {(True, Severity.CRITICAL)}
+    assert len({batch.batch_id for batch in made}) == len(made)
 
 
 def test_a_correction_goes_on_where_it_was_left_as_well() -> None:
