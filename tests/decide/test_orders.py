@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from schemas.base import Channel, Lane, Severity
 from schemas.command import Approve, Correct, Edit, Hold, PublishNow, Reject, Release, Retract
 from schemas.incident import (
@@ -11,6 +13,7 @@ from schemas.incident import (
     IncidentUpdated,
     MaintenanceScheduled,
     MaintenanceStarted,
+    MonitoringStarted,
 )
 from schemas.journal import CommandRefused, DraftVoided, FieldWithheld, NoticeHeld, NoticeKind
 from tests.decide.saying import decisions, of, opened
@@ -221,3 +224,28 @@ def test_a_correction_of_what_is_being_corrected_keeps_the_deadline_and_the_read
     assert again.corrects == first.corrects == out.entry.seq
     draft = next(draft for draft in story.state.drafts.values() if draft.id == again.draft)
     assert (draft.since, draft.occasion.at) == (story.now - timedelta(minutes=3), story.now)
+
+
+@pytest.mark.parametrize(("minutes", "goes_out"), [(19, True), (20, False), (25, False)])
+def test_words_that_promise_what_has_passed_are_asked_about_anew_when_they_are_approved(minutes, goes_out):
+    line = "  customers:\n    level: customer"
+    consent = "{by: [communications], of: every notice, or the safe text goes out after: 2h}"
+    story = Story(policy=a_policy(audiences=f"{line} => {line}\n    needs approval: {consent}"))
+    promised = START + timedelta(minutes=20)
+    held = of("customers", story.take(opened(consequences=NOW, next_update_at=promised), after=0), NoticeHeld)
+    press = Operator("paula", ("communications",))
+    out = story.take(Approve(draft=held.draft, content=held.content), after=minutes, by=press)
+    assert ("customers" in told(out)) is goes_out
+    assert bool([again for again in decisions(out, NoticeHeld) if again.audience == "customers"]) is not goes_out
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_an_end_says_since_when_it_has_held(watched):
+    story = wrong()
+    if watched:
+        story.take(MonitoringStarted(), after=10)
+    else:
+        story.passes(10)
+    story.take(IncidentResolved(summary="It works again."), after=5)
+    story.passes(20)
+    assert story.state.known.held_since == START + timedelta(minutes=10 if watched else 15)
