@@ -26,11 +26,16 @@ class Keeping:
             return holding
         for earlier in [held for held in self._stores if held.partition == partition]:
             await self.let_go(earlier)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = Store(self._folder, partition)
-        if store.open():
-            self._stores[holding] = store
-            await asyncio.to_thread(self._load, holding, store)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if store.open():
+                await asyncio.to_thread(self._load, holding, store)
+                self._stores[holding] = store
+        except (sqlite3.Error, OSError) as error:
+            store.close()
+            log.warning("the people of partition %d are folded anew and not kept: %s", partition, error)
+            return Holding(partition)
         return holding
 
     async def keep(self, holding: Holding) -> None:

@@ -104,7 +104,7 @@ class Store:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._lock.release()
+        self._lock.release()
 
     def _anew(self, why: Exception) -> None:
         log.warning("%s is made anew from the topics: %s", self._path, why)

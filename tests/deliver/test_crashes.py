@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.deliver import fanout
 from pipeline.deliver.work import Told
 from pipeline.registrations import registration
 from pipeline.subscribers import subscribe
 from schemas import codec, topics
-from schemas.base import Channel, Lane
-from schemas.delivery import Result
+from schemas.base import Channel, Lane, Message
+from schemas.delivery import NoticeWalked, Result
 from schemas.ids import intent_id
 from schemas.journal import NoticeKind
 from schemas.notice import LocalHours, Manners
@@ -68,6 +69,16 @@ def lived(world: World, *faults: Fault) -> World:
 
     asyncio.run(bounded())
     return world
+
+
+def test_whoever_dies_in_the_middle_of_a_fan_out_leaves_nobody_behind_the_place_that_it_put_on_record(monkeypatch):
+    monkeypatch.setattr(fanout, "STRETCH", 2)
+    monkeypatch.setattr(fanout, "SETTLED_EVERY", 2)
+    for killed in range(1, 90):
+        world = lived(populated(killed, PEOPLE, OPENED), Fault(killed=killed))
+        came_to_an_end(world, "INC-1", 1)
+        records = world.log[topics.DELIVERY_RECORDS_TOPIC.name]
+        assert any(isinstance(codec.decode(record, Message).data, NoticeWalked) for record in records)
 
 
 def is_quiet(channel: Channel, subscriber: str, world: World, intent: str) -> bool:

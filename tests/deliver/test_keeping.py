@@ -135,6 +135,17 @@ async def test_a_key_that_was_destroyed_long_ago_is_not_in_the_file_for_ever(tmp
     assert holding.subscribers.key("s1") is None
 
 
+async def test_where_nothing_can_be_kept_people_are_told_all_the_same(tmp_path, caplog):
+    log = Log()
+    log.subscribe("s1")
+    (tmp_path / "file").write_text("no folder")
+    holdings, holding = await started(log, tmp_path / "file" / "below")
+    assert sorted(holding.subscribers) == ["s1"]
+    assert "not kept" in caplog.text
+    await holdings.keep()
+    await holdings.stop()
+
+
 async def test_two_workers_do_not_share_a_file(tmp_path):
     log = Log()
     log.subscribe("s1")
