@@ -16,6 +16,8 @@ from schemas.journal import JournalEntry, VirtualClock, WakeScheduled
 
 SOURCE = "tocsin/clock"
 TICK_S = 0.1
+Awaited = Callable[[int, str, str], bool]
+"""Whether this call is still to come: partition, incident, id of the wake."""
 
 log = logging.getLogger("tocsin.clock")
 
@@ -47,15 +49,24 @@ class Clockwork:
         self._heap = [item for item in self._heap if item[1] != partition]
         heapq.heapify(self._heap)
 
-    async def run(self, awaited: Callable[[int, str, str], bool]) -> None:
-        """Publishes what is due, unless it is no longer `awaited` (partition, incident, id of the wake)."""
+    async def run(self, awaited: Awaited) -> None:
+        """Publishes for ever what is due, unless it is no longer awaited."""
         while True:
             await asyncio.sleep(TICK_S)
-            while self._heap and self._heap[0][0] <= self._now():
-                _, partition, incident, due, reason = heapq.heappop(self._heap)
-                wake_id = derived("wake", incident, reason, due.isoformat())
-                if awaited(partition, incident, wake_id):
-                    await self._publish(partition, incident, due, reason, wake_id)
+            await self.call(awaited)
+
+    async def call(self, awaited: Awaited) -> None:
+        """Publishes what is due at this moment."""
+        while self._heap and self._heap[0][0] <= self._now():
+            _, partition, incident, due, reason = heapq.heappop(self._heap)
+            wake_id = derived("wake", incident, reason, due.isoformat())
+            if awaited(partition, incident, wake_id):
+                await self._publish(partition, incident, due, reason, wake_id)
+
+    @property
+    def next(self) -> datetime | None:
+        """When something is due next."""
+        return self._heap[0][0] if self._heap else None
 
     async def _publish(self, partition: int, incident: str, due: datetime, reason: WakeReason, wake_id: str) -> None:
         extensions = {}

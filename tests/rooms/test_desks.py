@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from agents.decide import Decide
-from pipeline import policy
-from pipeline.settings import Settings
+from agents.desks import Desks
+from agents.inforce import InForce
+from pipeline import clock, policy
+from pipeline.operators import Registry
+from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Severity
 from schemas.codec import Outgoing, Record
@@ -34,21 +36,15 @@ class Journal:
         await self.done.wait()
 
 
-class Clock:
-    def forget(self, partition: int) -> None: ...
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
 
 
 @pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(broker="kafka://127.0.0.1:9", partitions=1)
-
-
-@pytest.fixture
-async def room(settings: Settings) -> Any:
-    room: Any = Decide(settings)
-    room._journal, room._clockwork = Journal(), Clock()
-    room._started.set()
-    return room
+def desks(journal: Journal) -> Desks:
+    vault, nobody = Vault.of(b"a secret for tests, 32 characters"), cast(Any, None)
+    return Desks(nobody, nobody, lambda *_: cast(Any, journal), Registry(vault), clock.now, partitions=1, sandbox=False)
 
 
 def record(outgoing: Outgoing, offset: int = 0) -> Record:
@@ -60,36 +56,38 @@ def opened() -> Record:
     return record(codec.encode(topics.INCIDENT_EVENTS, event, id="1", source="/tests", subject="INC-1"))
 
 
-async def test_an_input_that_waits_for_a_desk_is_let_go_when_the_desk_is_taken_away(room: Any) -> None:
-    owning = asyncio.create_task(room._own({0}))
-    await room._journal.asked.wait()
-    waiting = asyncio.create_task(room._handle(opened()))
+async def test_an_input_that_waits_for_a_desk_is_let_go_when_the_desk_is_taken_away(
+    desks: Desks, journal: Journal
+) -> None:
+    owning = asyncio.create_task(desks.own({0}))
+    await journal.asked.wait()
+    waiting = asyncio.create_task(desks.handle(opened()))
     await asyncio.sleep(0)
-    again = asyncio.create_task(room._own(set()))
+    again = asyncio.create_task(desks.own(()))
     assert await asyncio.wait_for(waiting, 5) is False
-    room._journal.done.set()
+    journal.done.set()
     await asyncio.gather(owning, again)
 
 
-async def test_a_desk_is_open_only_when_its_own_fold_has_ended(room: Any) -> None:
-    first = asyncio.create_task(room._own({0}))
-    await room._journal.asked.wait()
-    second = asyncio.create_task(room._own({0}))
+async def test_a_desk_is_open_only_when_its_own_fold_has_ended(desks: Desks, journal: Journal) -> None:
+    first = asyncio.create_task(desks.own({0}))
+    await journal.asked.wait()
+    second = asyncio.create_task(desks.own({0}))
     await asyncio.sleep(0)
-    desk = room._desks[0]
+    desk = desks._desks[0]
     assert not desk.opened.is_set()
-    room._journal.done.set()
+    journal.done.set()
     await asyncio.gather(first, second)
     assert desk.opened.is_set()
-    assert room._desks[0] is desk
+    assert desks._desks[0] is desk
 
 
-async def test_of_a_policy_that_cannot_be_used_the_last_good_one_stays_in_force(room: Any, settings: Settings) -> None:
-    good = policy.load(settings.policy_dir)
+async def test_of_a_policy_that_cannot_be_used_the_last_good_one_stays_in_force(make_settings: MakeSettings) -> None:
+    in_force, good = InForce(), policy.load(make_settings().policy_dir)
     documents = {"languages.yaml": "languages: ["}
     bad = PolicyPublished(name=good.name, hash=hash_of(documents), documents=documents)
     for published in (good, bad):
-        room._policy_published(
+        in_force.published(
             record(codec.encode(topics.POLICIES, published, id=published.hash, source="/tests", subject=published.name))
         )
-    assert (await room._policy()).hash == good.hash
+    assert (await in_force.policy()).hash == good.hash
