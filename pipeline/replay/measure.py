@@ -1,17 +1,18 @@
-"""What was decided on one incident, as figures."""
+"""What was decided on one incident, as figures: of a back-test, and of what really went out."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
 from hashlib import sha256
 
 from pipeline.decide.incident import Decided
-from pipeline.decide.state import Phase
+from pipeline.decide.state import IncidentState, Phase
 from pipeline.replay.costs import cost_of
 from pipeline.replay.course import Said, course, ends_upstream, longest_silence, worst_of
+from pipeline.replay.past import Past
 from pipeline.replay.rerun import Conditions, Rerun
-from pipeline.replay.results import AsTold, Heard, Post, Prices, Promised, Result, Sent
+from pipeline.replay.results import AsTold, Heard, Post, Prices, Promised, Result, Sent, Story, Word
 from pipeline.replay.stated import stated_in
 from schemas.base import Channel
 from schemas.incident import MaintenanceScheduled, MaintenanceStarted
@@ -22,6 +23,7 @@ from schemas.journal import (
     DraftVoided,
     FieldWithheld,
     GuardFound,
+    JournalEntry,
     NoticeDecided,
     NoticeHeld,
     NoticeKind,
@@ -44,28 +46,60 @@ NO_START = frozenset({NoticeKind.MAINTENANCE_SCHEDULED, NoticeKind.MAINTENANCE_S
 """Told before it is felt, or after: silence is not counted from here."""
 ASIDE = frozenset({NoticeKind.REMINDER, NoticeKind.CORRECTION, NoticeKind.RETRACTION})
 """To a few, about something else: no word on how it stands."""
+OF_AN_AUDIENCE = (NoticeDecided, NoticeHeld, AudienceSilent, AudiencePutOff)
+Zones = Collection[str]
+"""The time zones of an audience's members."""
 
 
 def measured(run: Rerun, conditions: Conditions, prices: Prices) -> Result:
-    """The figures of one incident."""
-    said = course(run.past.events)
-    sent = tuple(_sent(run.turns, conditions, prices))
-    decisions = [decision for turn in run.turns for decision in turn.entry.decisions]
-    worst, posted = worst_of(said), [one for one in said if one.posted]
+    """The figures of one incident in a back-test."""
+    past, said = run.past, course(run.past.events)
+    zones = {name: count.zones for name, count in conditions.census.items()}
+    taken = [(turn.entry, turn.after) for turn in run.turns]
+    told = _story(past, said, taken, conditions.policy.audiences, zones)
+    sent = tuple(_sent(told.sent, run.turns, conditions, prices))
+    posted = [one for one in said if one.posted]
     return Result(
-        incident=run.past.incident,
-        title=run.past.title,
+        **{field.name: getattr(told, field.name) for field in fields(Story) if field.name != "sent"},
+        sent=sent,
+        large=conditions.policy.cadence.is_large(worst_of(said)),
+        cut_off=run.cut_off,
+        cost=round(sum(one.cost for one in sent), 4),
+        as_told=_as_told(posted) if posted else None,
+    )
+
+
+Taken = tuple[JournalEntry, IncidentState]
+"""An entry, and the state that it led to."""
+
+
+def story_of(past: Past, taken: Sequence[Taken]) -> Story:
+    """The figures of one incident as it really went, from its journal: whoever was told, or named, is an audience."""
+    named = (d.audience for entry, _ in taken for d in entry.decisions if isinstance(d, OF_AN_AUDIENCE))
+    census = taken[-1][1].census if taken else {}
+    zones = {name: count.zones for name, count in census.items()}
+    return _story(past, course(past.events), taken, dict.fromkeys(named), zones)
+
+
+def _story(
+    past: Past, said: Sequence[Said], taken: Sequence[Taken], audiences: Iterable[str], zones: Mapping[str, Zones]
+) -> Story:
+    decisions = [decision for entry, _ in taken for decision in entry.decisions]
+    worst, sent = worst_of(said), tuple(_told(taken))
+    over = ends_upstream(said)
+    names = dict.fromkeys((*audiences, *(one.audience for one in sent)))
+    return Story(
+        incident=past.incident,
+        title=past.title,
         severity=worst.value if worst else "unsaid",
-        large=conditions.policy.cadence.is_large(worst),
         maintenance=isinstance(said[0].event, MaintenanceScheduled | MaintenanceStarted),
         began=said[0].at,
-        ended=max((one.at for one in said if one.ended), default=None) if ends_upstream(said) else None,
-        cut_off=run.cut_off,
+        ended=max((one.at for one in said if one.ended), default=None) if over else None,
         said=tuple(_post(one) for one in said),
         facts_silence_s=longest_silence((one.at, one.open) for one in said if one.news),
         sent=sent,
-        audiences=_audiences(decisions, said, sent, conditions),
-        promises=tuple(_promises(run.turns)),
+        audiences={name: _heard(name, decisions, said[0].at, sent, zones.get(name, ()), over) for name in names},
+        promises=tuple(promises_in(entry for entry, _ in taken)),
         warned=sum(isinstance(decision, PromiseWarned) for decision in decisions),
         reminded=sum(isinstance(decision, Reminded) for decision in decisions),
         findings=_counted(f"{d.rule}: {d.action}" for d in decisions if isinstance(d, GuardFound)),
@@ -76,30 +110,36 @@ def measured(run: Rerun, conditions: Conditions, prices: Prices) -> Result:
         withheld=_counted(d.field for d in decisions if isinstance(d, FieldWithheld)),
         ends_held=sum(isinstance(decision, ResolutionHeld) for decision in decisions),
         ends_undone=sum(isinstance(decision, ResolutionUndone) for decision in decisions),
-        cost=round(sum(one.cost for one in sent), 4),
-        as_told=_as_told(posted) if posted else None,
     )
 
 
-def _sent(turns: Iterable[Decided], conditions: Conditions, prices: Prices) -> Iterator[Sent]:
-    language = conditions.policy.languages.default
+def _told(taken: Iterable[Taken]) -> Iterator[Word]:
+    for entry, after in taken:
+        for decision in entry.decisions:
+            if isinstance(decision, NoticeDecided):
+                yield Word(
+                    at=entry.at,
+                    seq=entry.seq,
+                    audience=decision.audience,
+                    kind=decision.kind,
+                    channels=tuple(channel for channel in Channel if channel in decision.renderings),
+                    lane=decision.lane,
+                    reason=decision.reason,
+                    event=entry.input.id if entry.input.topic == INCIDENT_EVENTS.name else None,
+                    safe=decision.safe,
+                    zones=decision.zones,
+                    while_open=after.phase is Phase.OPEN and decision.kind not in NO_START | ASIDE,
+                )
+
+
+def _sent(words: Sequence[Word], turns: Iterable[Decided], conditions: Conditions, prices: Prices) -> Iterator[Sent]:
+    language, place = conditions.policy.languages.default, iter(words)
     for turn in turns:
-        entry = turn.entry
-        told = [decision for decision in entry.decisions if isinstance(decision, NoticeDecided)]
+        told = [decision for decision in turn.entry.decisions if isinstance(decision, NoticeDecided)]
         for decision, notice in zip(told, turn.notices, strict=True):
-            cost = cost_of(notice, conditions.census.get(decision.audience), prices)
+            word, cost = next(place), cost_of(notice, conditions.census.get(decision.audience), prices)
             yield Sent(
-                at=entry.at,
-                seq=entry.seq,
-                audience=decision.audience,
-                kind=decision.kind,
-                channels=tuple(channel for channel in Channel if channel in decision.renderings),
-                lane=decision.lane,
-                reason=decision.reason,
-                event=entry.input.id if entry.input.topic == INCIDENT_EVENTS.name else None,
-                safe=decision.safe,
-                zones=decision.zones,
-                while_open=turn.after.phase is Phase.OPEN and decision.kind not in NO_START | ASIDE,
+                **{field.name: getattr(word, field.name) for field in fields(Word)},
                 segments=cost.segments,
                 texts=cost.texts,
                 posts=cost.posts,
@@ -125,23 +165,12 @@ def _text(notice: Notice, language: str) -> str:
     return min(texts, default=(True, True, ""))[2]
 
 
-def _audiences(
-    decisions: Sequence[Decision], said: Sequence[Said], sent: Sequence[Sent], conditions: Conditions
-) -> dict[str, Heard]:
-    names = dict.fromkeys((*conditions.policy.audiences, *(one.audience for one in sent)))
-    over = ends_upstream(said)
-    return {name: _heard(name, decisions, said[0].at, sent, conditions, over) for name in names}
-
-
 def _heard(
-    name: str, decisions: Sequence[Decision], began: datetime, sent: Sequence[Sent], conditions: Conditions, over: bool
+    name: str, decisions: Sequence[Decision], began: datetime, sent: Sequence[Word], zones: Zones, over: bool
 ) -> Heard:
     theirs = [one for one in sent if one.audience == name and one.kind not in ASIDE]
-    count = conditions.census.get(name)
-    zones = (
-        (count.zones if count else None) or dict.fromkeys((zone for one in theirs for zone in one.zones), 1) or {"": 1}
-    )
-    silences = [_silence(theirs, zone) for zone in zones]
+    in_zones = zones or dict.fromkeys(zone for one in theirs for zone in one.zones) or ("",)
+    silences = [_silence(theirs, zone) for zone in in_zones]
     place = max((index for index, one in enumerate(theirs) if one.while_open), default=None)
     closed = place is None or any(one.kind in ENDS for one in theirs[place + 1 :])
     return Heard(
@@ -153,7 +182,7 @@ def _heard(
     )
 
 
-def _silence(theirs: Iterable[Sent], zone: str) -> float | None:
+def _silence(theirs: Iterable[Word], zone: str) -> float | None:
     """For those in one time zone: what is told at the closing of an office reaches no other."""
     heard = [one for one in theirs if not one.zones or zone in one.zones]
     return longest_silence((one.at, one.while_open) for one in heard if one.kind not in NO_START)
@@ -170,11 +199,10 @@ def _end_waits(name: str, decisions: Iterable[Decision]) -> bool:
     return any(kind in ENDS for kind in drafts.values())
 
 
-def _promises(turns: Iterable[Decided]) -> Iterator[Promised]:
+def promises_in(entries: Iterable[JournalEntry]) -> Iterator[Promised]:
     """Each promise with what became of it; one that was replaced, or is open at the end, is neither kept nor broken."""
     owed: dict[str, Promised] = {}
-    for turn in turns:
-        entry = turn.entry
+    for entry in entries:
         for decision in entry.decisions:
             if isinstance(decision, PromiseMade):
                 if (replaced := owed.pop(decision.audience, None)) is not None:

@@ -1,4 +1,7 @@
-"""What a back-test finds of one incident: plain values that can cross processes and become JSON as they are.
+"""What is found of one incident: plain values that can cross processes and become JSON as they are.
+
+A `Story` is what was decided, in a back-test as in the real course; a `Result` is the story under a policy in a
+back-test, with what it would have cost.
 
 Times are UTC; spans are in seconds; money is in the currency of the prices.
 """
@@ -21,12 +24,11 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One notice to one audience.
+class Word:
+    """One notice to one audience, as it was decided.
 
-    `event`: the id of the event that it answers; None where the clock or a person called for it. `segments`: of the
-    SMS, on average over the languages and levels of its readers. `texts`: how many segments go out in all. `words`: a
-    hash of what SMS and X say. `text`: what the SMS says, or else the post; empty where there is neither.
+    `event`: the id of the event that it answers; None where the clock or a person called for it. `while_open`: it left
+    people with "open".
     """
 
     at: datetime
@@ -40,6 +42,17 @@ class Sent:
     safe: bool
     zones: tuple[str, ...]
     while_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Word):
+    """One notice with what it would cost.
+
+    `segments`: of the SMS, on average over the languages and levels of its readers. `texts`: how many segments go out
+    in all. `words`: a hash of what SMS and X say. `text`: what the SMS says, or else the post; empty where there is
+    neither.
+    """
+
     segments: float
     texts: float
     posts: int
@@ -98,23 +111,20 @@ class AsTold:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One incident under one policy."""
+class Story:
+    """One incident as it was told."""
 
     incident: str
     title: str
     severity: str
-    large: bool
     maintenance: bool
     began: datetime
     ended: datetime | None
     """When upstream last said that it is over; None: it never did."""
-    cut_off: bool
-    """The clock was stopped 45 days after upstream's last word, with wakes left."""
     said: tuple[Post, ...]
     facts_silence_s: float | None
     """The longest gap between events that said something new, while it was open."""
-    sent: tuple[Sent, ...]
+    sent: tuple[Word, ...]
     audiences: Mapping[str, Heard]
     promises: tuple[Promised, ...]
     warned: int
@@ -130,8 +140,6 @@ class Result:
     withheld: Mapping[str, int]
     ends_held: int
     ends_undone: int
-    cost: float
-    as_told: AsTold | None = None
 
     @property
     def broken(self) -> tuple[Promised, ...]:
@@ -142,3 +150,15 @@ class Result:
     def unclosed(self) -> tuple[str, ...]:
         """The audiences left with "open", though it was over and nothing on record says why."""
         return tuple(name for name, heard in self.audiences.items() if heard.unclosed and not heard.waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Story):
+    """One incident under one policy."""
+
+    sent: tuple[Sent, ...]
+    large: bool
+    cut_off: bool
+    """The clock was stopped 45 days after upstream's last word, with wakes left."""
+    cost: float
+    as_told: AsTold | None = None

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from pipeline.replay.difference import Change, Changed
 from pipeline.replay.report.drawing import element, group, number
-from pipeline.replay.results import Promised, Result, Sent
+from pipeline.replay.results import Promised, Story, Word
 from pipeline.replay.spans import span
 from schemas.journal import NoticeKind
 
@@ -51,7 +51,7 @@ class Scale:
         return self.first <= at <= self.last
 
 
-def picture(result: Result, changes: Sequence[Changed] = ()) -> Markup:
+def picture(result: Story, changes: Sequence[Changed] = ()) -> Markup:
     """The incident as SVG; with `changes`, what another policy told otherwise is drawn behind it."""
     scale = _scale(result)
     told = [name for name in result.audiences if _concerns(name, result, changes)]
@@ -66,7 +66,7 @@ def picture(result: Result, changes: Sequence[Changed] = ()) -> Markup:
     return element("svg", group(parts), viewBox=f"0 0 {WIDTH:.0f} {height:.0f}", role="img", aria_label=label)
 
 
-def _concerns(name: str, result: Result, changes: Iterable[Changed]) -> bool:
+def _concerns(name: str, result: Story, changes: Iterable[Changed]) -> bool:
     return (
         result.audiences[name].notices > 0
         or any(one.audience == name for one in result.sent)
@@ -74,7 +74,7 @@ def _concerns(name: str, result: Result, changes: Iterable[Changed]) -> bool:
     )
 
 
-def _scale(result: Result) -> Scale:
+def _scale(result: Story) -> Scale:
     """From the first word to the last one while it was open, with a little room, at least ten minutes."""
     within = [post.at for post in result.said]
     ends = [one.at for one in result.sent if one.while_open or SHAPES.get(one.kind) == "end"]
@@ -102,7 +102,7 @@ def _tick(at: datetime, step: int) -> str:
     return f"{at:%d %b}" if step >= 1440 or (at.hour, at.minute) == (0, 0) else f"{at:%H:%M}"
 
 
-def _row_of_the_team(result: Result, scale: Scale) -> Iterable[Markup]:
+def _row_of_the_team(result: Story, scale: Scale) -> Iterable[Markup]:
     y = TOP + 0.5 * ROW
     yield element("text", "the team", x=LEFT - 12, y=y + 4, class_="row end strong")
     yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="thread")
@@ -111,7 +111,7 @@ def _row_of_the_team(result: Result, scale: Scale) -> Iterable[Markup]:
             yield _mark("said" if post.news else "same", scale.x(post.at), y)
 
 
-def _row(name: str, y: float, sent: Sequence[Sent], promises: Iterable[Promised], scale: Scale) -> Iterable[Markup]:
+def _row(name: str, y: float, sent: Sequence[Word], promises: Iterable[Promised], scale: Scale) -> Iterable[Markup]:
     shown = [one for one in sent if scale.shows(one.at)]
     yield element("text", name[:17], x=LEFT - 12, y=y + 4, class_="row end")
     yield element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="thread")
@@ -138,7 +138,7 @@ def _promised(promises: Iterable[Promised], y: float, scale: Scale) -> Iterable[
         yield element("path", d="".join(moves), class_=f"promise {fate}")
 
 
-def _longest(shown: Sequence[Sent], y: float, scale: Scale) -> Iterable[Markup]:
+def _longest(shown: Sequence[Word], y: float, scale: Scale) -> Iterable[Markup]:
     """The longest silence of the row, where there is room for its length."""
     heard = [one for one in shown if SHAPES.get(one.kind) != "nag"]
     gaps = [(b.at - a.at, a.at, b.at) for a, b in pairwise(heard) if a.while_open]
