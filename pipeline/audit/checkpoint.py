@@ -36,6 +36,16 @@ def public_key_path(data_dir: Path) -> Path:
     return data_dir / "keys" / "log.pub"
 
 
+def cosigned_path(data_dir: Path) -> Path:
+    """Where the latest checkpoint lies that the witness signed as well."""
+    return data_dir / "audit" / "cosigned"
+
+
+def witness_key_path(data_dir: Path) -> Path:
+    """Where the public key of the witness lies that this log is shown to, if there is one."""
+    return data_dir / "keys" / "witness.pub"
+
+
 def open_key(data_dir: Path) -> tuple[Ed25519PrivateKey, PublicKey]:
     """The log's key, made at first use. Raises ConfigurationError when others may read it or it is damaged."""
     path = data_dir / "keys" / "log.ed25519"

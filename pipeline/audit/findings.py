@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FORKED = "forked"
     ROOT = "wrong root"
     CHECKPOINT = "checkpoint"
+    KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What stands in the log, how much of it is signed for (None: nothing vouches for it), and what is wrong."""
+    """What stands in the log, how much of it is signed for (None: nothing vouches for it), and what is wrong.
+
+    `cosigned`: how many entries the witness has seen; `cosigned_at`: when, in seconds since 1970.
+    """
 
     entries: int
     voids: int
     root: bytes | None
     signed: int | None
     findings: tuple[Finding, ...]
+    cosigned: int | None = None
+    cosigned_at: int | None = None
 
     @property
     def ok(self) -> bool:

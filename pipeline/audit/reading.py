@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.audit.checkpoint import checkpoint_path, public_key_path
+from aiokafka import TopicPartition
+
+from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, public_key_path, witness_key_path
 from pipeline.audit.findings import Result
 from pipeline.audit.held import Held
-from pipeline.audit.note import PublicKey
-from pipeline.audit.verify import Stored, Verification
+from pipeline.audit.verify import Stored, Verification, Vouchers
 from pipeline.broker import connect
 from pipeline.errors import AuditError
 from pipeline.settings import Settings
@@ -16,14 +17,6 @@ from schemas import topics
 from schemas.audit import AuditEntry
 
 AT_ONCE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Vouchers:
-    """A checkpoint as it was signed, and the key to check it with; either may be missing."""
-
-    checkpoint: bytes | None
-    key: PublicKey | None
 
 
 @dataclass
@@ -39,11 +32,18 @@ class Linked:
                 yield AuditEntry.model_validate_json(value or b"")
 
 
-def vouchers(data_dir: Path, checkpoint: Path | None = None, key: Path | None = None) -> Vouchers:
+def vouchers(
+    data_dir: Path, checkpoint: Path | None = None, key: Path | None = None, witness: Path | None = None
+) -> Vouchers:
     """What vouches for a log: the files named, which must be there, or else those of the data directory, if any."""
-    note = _bytes(checkpoint or checkpoint_path(data_dir), must_exist=checkpoint is not None)
     line = _bytes(key or public_key_path(data_dir), must_exist=key is not None)
-    return Vouchers(note, None if line is None else PublicKey.parse(line.decode("utf-8", "replace")))
+    seen_by = _bytes(witness or witness_key_path(data_dir), must_exist=witness is not None)
+    return Vouchers(
+        checkpoint=_bytes(checkpoint or checkpoint_path(data_dir), must_exist=checkpoint is not None),
+        key=_text(line),
+        cosigned=_bytes(cosigned_path(data_dir), must_exist=False) if seen_by is not None else None,
+        witness=_text(seen_by),
+    )
 
 
 async def stored(settings: Settings) -> AsyncIterator[list[Stored]]:
@@ -57,13 +57,26 @@ async def stored(settings: Settings) -> AsyncIterator[list[Stored]]:
     yield batch
 
 
-async def verified(settings: Settings, vouched: Vouchers | None = None) -> Result:
-    """Verifies the topic. The checkpoint is read before it, so that the log can only have grown since."""
+async def end_of_log(settings: Settings) -> int:
+    """How many records stand in the topic."""
+    part = TopicPartition(topics.AUDIT_LOG.name, 0)
+    async with connect.open_reader(settings) as reader:
+        return int((await reader.end_offsets([part]))[part])
+
+
+async def verified(
+    settings: Settings, vouched: Vouchers | None = None, read: Callable[[int], object] = lambda _: None
+) -> Result:
+    """Verifies the topic. The checkpoint is read before it, so that the log can only have grown since.
+
+    `read` is told how many records more were read.
+    """
     vouched = vouched or vouchers(settings.data_dir)
     verification = Verification(voids_allowed=True)
     async for batch in stored(settings):
         verification.read(batch)
-    return verification.result(vouched.checkpoint, vouched.key)
+        read(len(batch))
+    return verification.result(vouched)
 
 
 async def select(settings: Settings, wanted: Callable[[AuditEntry], bool]) -> tuple[list[AuditEntry], Result]:
@@ -74,7 +87,11 @@ async def select(settings: Settings, wanted: Callable[[AuditEntry], bool]) -> tu
     async for batch in stored(settings):
         verification.read(batch)
         found += filter(wanted, linked.take(batch))
-    return found, verification.result(vouched.checkpoint, vouched.key)
+    return found, verification.result(vouched)
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def _bytes(path: Path, must_exist: bool) -> bytes | None:

@@ -1,10 +1,11 @@
 """The verifier: finds whatever was changed, taken out, put in, moved, repeated, cut off or forked, and says where.
 
-It trusts nothing: it reads bytes, a checkpoint and a public key, and shares no code with what seals. What it cannot
-see is a tail that no checkpoint was signed for; the result says how far it is signed.
+It trusts nothing: it reads bytes, checkpoints and public keys, and shares no code with what seals and signs. What it
+cannot see is a tail that no checkpoint was signed for; the result says how far it is signed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +13,17 @@ import orjson
 
 from pipeline.audit.damage import Item, Sequel, drop_voids, examine
 from pipeline.audit.findings import Finding, Kind, Result
-from pipeline.audit.note import Checkpoint, NoteError, PublicKey, read_checkpoint
+from pipeline.audit.vouching import (
+    INTRODUCTION,
+    Change,
+    Distrusted,
+    Head,
+    Key,
+    change_of,
+    head_signed,
+    key_at,
+    size_said,
+)
 
 Stored = tuple[bytes | None, bytes | None]
 """A value as it stands in the log, and the root that its record carries (hexadecimal; None in an export)."""
@@ -21,13 +32,24 @@ MAX_INDEX = 2**53
 """No log has as many entries; a larger number is not taken for one."""
 
 
-def verify(
-    stored: Iterable[Stored],
-    *,
-    checkpoint: bytes | None = None,
-    key: PublicKey | None = None,
-    voids_allowed: bool = False,
-) -> Result:
+@dataclass(frozen=True, slots=True)
+class Vouchers:
+    """What is to vouch for a log, as bytes; whatever is missing vouches for nothing.
+
+    `checkpoint` is signed by the log's key. `key` holds its public keys, a line each, as many as are known: each must
+    have been the log's at some time. `cosigned` is a checkpoint that a witness signed with `witness`, its key.
+    """
+
+    checkpoint: bytes | None = None
+    key: str | None = None
+    cosigned: bytes | None = None
+    witness: str | None = None
+
+
+NOTHING = Vouchers()
+
+
+def verify(stored: Iterable[Stored], vouchers: Vouchers = NOTHING, *, voids_allowed: bool = False) -> Result:
     """Verifies a whole log, from its first entry on.
 
     `voids_allowed`: in the topic, appends of one who was no longer the appender stay, and readers pass over them; in
@@ -35,7 +57,7 @@ def verify(
     """
     verification = Verification(voids_allowed)
     verification.read(stored)
-    return verification.result(checkpoint, key)
+    return verification.result(vouchers)
 
 
 def exported(lines: Iterable[bytes]) -> Iterable[Stored]:
@@ -52,6 +74,7 @@ class Verification:
         self._roots: dict[int, bytes] = {}
         self._ids: set[str] = set()
         self._aside: list[Item] = []
+        self._introductions: list[dict[str, Any]] = []
         self._count = 0
 
     def read(self, stored: Iterable[Stored]) -> None:
@@ -68,30 +91,36 @@ class Verification:
                     self._roots[size] = root
                 if self._voids_allowed:
                     self._ids.add(entry["record_id"])
+                if entry["record_type"] == INTRODUCTION:
+                    self._introductions.append(entry)
                 size += 1
             else:
                 self._aside.append(_item(self._count, leaf, entry, root))
             self._count += 1
 
-    def result(self, checkpoint: bytes | None = None, key: PublicKey | None = None) -> Result:
+    def result(self, vouchers: Vouchers = NOTHING) -> Result:
         """What is to be said of everything read so far."""
         findings: list[Finding] = []
-        signed = _signed(checkpoint, key, findings)
+        signed = _signed(vouchers, _changes(self._introductions, findings), findings)
+        cosigned, cosigned_at = _cosigned(vouchers, findings)
+        heads = [head for head in (signed, cosigned) if head is not None]
         aside, voids = self._aside, 0
         if self._voids_allowed:
             aside, voids = drop_voids(aside, len(self._leaves), self._ids)
         sequel = examine(self._leaves, self._positions(), aside, FIRST_PREV) if aside else Sequel()
         findings += sequel.findings
         size = max(sequel.placed, default=len(self._leaves) - 1) + 1
-        root = _check_roots(self._leaves, self._roots, sequel, size, signed, findings)
-        if signed is not None and signed.size > size:
-            expected = f"{signed.size} entries, for which the checkpoint is signed"
+        root = _check_roots(self._leaves, self._roots, sequel, size, heads, findings)
+        if (largest := max((head.size for head in heads), default=0)) > size:
+            expected = f"{largest} entries, for which the checkpoint is signed"
             findings.append(Finding(Kind.CUT, size, expected, f"{size} entries"))
         return Result(
             entries=len(self._leaves) + len(sequel.placed),
             voids=voids,
             root=root,
             signed=signed.size if signed else None,
+            cosigned=cosigned.size if cosigned else None,
+            cosigned_at=cosigned_at,
             findings=tuple(sorted(findings, key=lambda found: -1 if found.index is None else found.index)),
         )
 
@@ -105,7 +134,12 @@ def _parsed(value: bytes | None) -> dict[str, Any] | None:
     """The entry, or None if it is none."""
     try:
         entry = orjson.loads(value or b"")
-        if type(entry["index"]) is int and len(entry["prev"]) == 64 and type(entry["record_id"]) is str:
+        if (
+            type(entry["index"]) is int
+            and len(entry["prev"]) == 64
+            and type(entry["record_id"]) is str
+            and type(entry["record_type"]) is str
+        ):
             found: dict[str, Any] = entry
             return found
     except (ValueError, KeyError, TypeError):
@@ -125,17 +159,47 @@ def _item(position: int, leaf: bytes, entry: dict[str, Any] | None, root: bytes 
     return Item(position, leaf)
 
 
-def _signed(note: bytes | None, key: PublicKey | None, findings: list[Finding]) -> Checkpoint | None:
+def _changes(introductions: Sequence[Mapping[str, Any]], findings: list[Finding]) -> list[Change]:
+    found: list[Change] = []
+    for entry in introductions:
+        try:
+            found.append(change_of(entry))
+        except Distrusted as error:
+            expected = "a new key, introduced by the one before it"
+            findings.append(Finding(Kind.KEY, entry["index"], expected, str(error)))
+    return found
+
+
+def _signed(vouchers: Vouchers, changes: Sequence[Change], findings: list[Finding]) -> Head | None:
+    """The checkpoint, if it counts: under the key that was the log's when it had that many entries."""
+    note, lines = vouchers.checkpoint, (vouchers.key or "").split("\n")
+    expected = "a public key to check it with"
     if note is None:
         return None
-    if key is None:
-        findings.append(Finding(Kind.CHECKPOINT, None, "a public key to check it with", "none"))
-        return None
     try:
-        return read_checkpoint(note, key)
-    except NoteError as error:
-        findings.append(Finding(Kind.CHECKPOINT, None, f"a checkpoint signed by {key}", str(error)))
+        if not (pinned := [Key.parse(line) for line in lines if line.strip()]):
+            raise Distrusted("none")
+        size = size_said(note)
+        key = key_at(size, pinned, changes)
+        expected = f"a checkpoint of {size} entries signed by {key}"
+        return head_signed(note, key)
+    except Distrusted as error:
+        findings.append(Finding(Kind.CHECKPOINT, None, expected, str(error)))
         return None
+
+
+def _cosigned(vouchers: Vouchers, findings: list[Finding]) -> tuple[Head | None, int | None]:
+    """What the witness saw, and when (seconds since 1970)."""
+    if vouchers.witness is None:
+        return None, None
+    try:
+        if vouchers.cosigned is None:
+            raise Distrusted("none")
+        text, moment = Key.parse(vouchers.witness).open(vouchers.cosigned)
+        return Head.parse(text), moment
+    except Distrusted as error:
+        findings.append(Finding(Kind.CHECKPOINT, None, "a checkpoint that the witness cosigned", str(error)))
+        return None, None
 
 
 def _check_roots(
@@ -143,16 +207,17 @@ def _check_roots(
     carried: Mapping[int, bytes],
     sequel: Sequel,
     size: int,
-    signed: Checkpoint | None,
+    heads: Sequence[Head],
     findings: list[Finding],
 ) -> bytes | None:
     """The root over everything, after a look at those that are signed for or carried; None where leaves are lost."""
     changed = {finding.index for finding in findings}
     roots = {**carried, **{i: item.root for i, item in sequel.placed.items() if item.root is not None}}
-    peaks = _Peaks()
+    peaks, signed_for = _Peaks(), {head.size for head in heads}
     doubted = False
     for index in range(size):
-        _compare(signed, index, peaks, findings)
+        if index in signed_for:
+            _compare(heads, index, peaks, findings)
         leaf = _sealed_leaf(index, leaves, sequel)
         if leaf is None:
             return None
@@ -162,7 +227,7 @@ def _check_roots(
             doubted = True  # all that follow would differ too: the first says where
             found = said.decode("ascii", "replace")
             findings.append(Finding(Kind.ROOT, index, f"root {peaks.root().hex()} in its record", found))
-    _compare(signed, size, peaks, findings)
+    _compare(heads, size, peaks, findings)
     return peaks.root()
 
 
@@ -174,10 +239,11 @@ def _sealed_leaf(index: int, leaves: Sequence[bytes], sequel: Sequel) -> bytes |
     return sequel.placed[index].leaf if index in sequel.placed else None
 
 
-def _compare(signed: Checkpoint | None, size: int, peaks: "_Peaks", findings: list[Finding]) -> None:
-    if signed is not None and signed.size == size and signed.root != peaks.root():
-        expected = f"root {signed.root.hex()} over the first {size} entries, as signed"
-        findings.append(Finding(Kind.FORKED, None, expected, f"root {peaks.root().hex()}"))
+def _compare(heads: Iterable[Head], size: int, peaks: "_Peaks", findings: list[Finding]) -> None:
+    found = peaks.root()
+    for root in sorted({head.root for head in heads if head.size == size and head.root != found}):
+        expected = f"root {root.hex()} over the first {size} entries, as signed"
+        findings.append(Finding(Kind.FORKED, None, expected, f"root {found.hex()}"))
 
 
 class _Peaks:

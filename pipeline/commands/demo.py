@@ -19,7 +19,7 @@ from pipeline.audit.reading import verified, vouchers
 from pipeline.broker import connect, runfile
 from pipeline.clock import now
 from pipeline.commands import subscribers as roster_commands
-from pipeline.commands.audit import report
+from pipeline.commands.auditing.verifying import report
 from pipeline.commands.completion import Completion, follow
 from pipeline.commands.play import parse_speed, play_to_broker
 from pipeline.commands.status import counted

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.audit.note import Checkpoint, PublicKey, sign
 from pipeline.audit.seal import Chain, Sealed, seal, source_of
+from pipeline.audit.verify import Vouchers
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Outgoing, Record
@@ -90,6 +91,9 @@ class Log:
     @property
     def key(self) -> PublicKey:
         return PublicKey(NAME, self.private.public_key().public_bytes_raw())
+
+    def vouchers(self, checkpoint: bytes | None = None) -> Vouchers:
+        return Vouchers(checkpoint or self.checkpoint(), str(self.key))
 
     def checkpoint(self, size: int | None = None) -> bytes:
         chain = self.sealed[-1 if size is None else size - 1].chain

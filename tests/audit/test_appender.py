@@ -12,9 +12,8 @@ from agents.appender import Appender
 from pipeline import clock
 from pipeline.audit.checkpoint import checkpoint_path, public_key_path
 from pipeline.audit.findings import Result
-from pipeline.audit.note import PublicKey
 from pipeline.audit.segments import Segments, read_lines
-from pipeline.audit.verify import verify
+from pipeline.audit.verify import Vouchers, verify
 from pipeline.broker import connect
 from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.errors import AuditError
@@ -42,12 +41,8 @@ async def the_log(settings: Settings) -> list[Record]:
 
 async def verified(settings: Settings) -> Result:
     stored = [(record.value, dict(record.headers).get("ce_root")) for record in await the_log(settings)]
-    return verify(
-        stored,
-        checkpoint=checkpoint_path(settings.data_dir).read_bytes(),
-        key=PublicKey.parse(public_key_path(settings.data_dir).read_text()),
-        voids_allowed=True,
-    )
+    vouchers = Vouchers(checkpoint_path(settings.data_dir).read_bytes(), public_key_path(settings.data_dir).read_text())
+    return verify(stored, vouchers, voids_allowed=True)
 
 
 class Running:

@@ -6,7 +6,7 @@ from pipeline.audit.checkpoint import EVERY_ENTRIES, Notary, checkpoint_path, op
 from pipeline.audit.note import PublicKey, read_checkpoint, sign
 from pipeline.audit.seal import Chain
 from pipeline.audit.tree import leaf_hash
-from pipeline.audit.verify import verify
+from pipeline.audit.verify import Vouchers, verify
 from pipeline.errors import AuditError, ConfigurationError
 from tests.audit.logs import no_file_larger_than, receipt, seal_all
 
@@ -70,9 +70,8 @@ def test_what_it_signs_the_verifier_believes(tmp_path):
     sealed = seal_all(map(receipt, range(5)))
     made = notary(tmp_path, [Chain(), *(one.chain for one in sealed)])
     made.sign(sealed[-1].chain)
-    result = verify(
-        ((one.value, None) for one in sealed), checkpoint=checkpoint_path(tmp_path).read_bytes(), key=made.public
-    )
+    vouchers = Vouchers(checkpoint_path(tmp_path).read_bytes(), str(made.public))
+    result = verify(((one.value, None) for one in sealed), vouchers)
     assert (result.ok, result.signed) == (True, 5)
 
 

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pipeline.audit.checkpoint import checkpoint_path, public_key_path
-from pipeline.audit.note import PublicKey
-from pipeline.audit.verify import verify
+from pipeline.audit.verify import Vouchers, verify
 from pipeline.broker import connect
 from pipeline.settings import Settings
 from schemas import topics
@@ -86,6 +85,5 @@ async def test_the_room_seals_signs_at_its_end_and_goes_on_after_a_kill(own_brok
         async for record in connect.read_all(own_broker, topics.AUDIT_LOG.name)
     ]
     checkpoint = checkpoint_path(own_broker.data_dir).read_bytes()
-    key = PublicKey.parse(public_key_path(own_broker.data_dir).read_text())
-    result = verify(stored, checkpoint=checkpoint, key=key)
+    result = verify(stored, Vouchers(checkpoint, public_key_path(own_broker.data_dir).read_text()))
     assert (result.ok, result.entries, result.signed) == (True, 7, 7)
