@@ -6,13 +6,14 @@ lost after a crash can be made again from what came before; and nothing is signe
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain, islice
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from agents.archiving import Archiver
 from agents.sources import Sources
 from pipeline import failpoints
 from pipeline.audit.checkpoint import Notary
@@ -47,12 +48,18 @@ class Appender:
         self._stopping = asyncio.Event()
         self._held = Held()
         self._segments = Segments(settings.data_dir / "audit" / "segments")
+        self._archiver = Archiver(settings, settings.archive, clock) if settings.archive else None
         self._next_offset = 0
 
     @property
     def held(self) -> Held:
         """What it holds of the log."""
         return self._held
+
+    @property
+    def archive_late(self) -> bool:
+        """Whether sealing waits for the archive."""
+        return self._archiver is not None and self._archiver.late
 
     def stop(self) -> None:
         """Asks it to end after what it has in hand; `run` returns then."""
@@ -76,9 +83,14 @@ class Appender:
                 sources = Sources(self._settings, self._held, self._monotonic)
                 opened.push_async_callback(sources.close)
                 await sources.open()
+                if self._archiver is not None:
+                    await self._archiver.once()
                 at_work()
-                await self._follow(sources)
+                async with self._archiving():
+                    await self._follow(sources)
                 self._notary.sign(self._held.chain)
+                if self._archiver is not None:
+                    await self._archiver.once()
         finally:
             lock.release()
 
@@ -176,9 +188,29 @@ class Appender:
 
     # --- sealing
 
+    @asynccontextmanager
+    async def _archiving(self) -> AsyncIterator[None]:
+        """Copies into the archive, beside the work of the block, which ends with it if it must not go on."""
+        if self._archiver is None:
+            yield
+            return
+        copying = asyncio.create_task(self._archiver.run())
+        copying.add_done_callback(lambda _: self._stopping.set())
+        try:
+            yield
+        except BaseException:
+            copying.cancel()
+            raise
+        self._archiver.stop()
+        await copying
+
     async def _follow(self, sources: Sources) -> None:
         while not self._stopping.is_set():
             batch = await sources.poll()
+            while self.archive_late and not self._stopping.is_set():
+                await asyncio.sleep(LOCK_EVERY_S)
+            if self._stopping.is_set():
+                return  # what was read and is not sealed is read again
             if batch:
                 await self._seal(batch)
             if self._notary.due():

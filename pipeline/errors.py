@@ -10,7 +10,8 @@ TocsinError
 ├── PolicyError             a policy document is wrong; names file, line and fix
 ├── NotFound                what was asked for does not exist
 ├── AuditError              the log cannot be read, or an append was not where it was expected
-│   └── NoteError           a checkpoint is no signed note (audit.note)
+│   ├── NoteError           a checkpoint is no signed note (audit.note)
+│   └── ArchiveUnreachable  the archive cannot be read or written now
 ├── BadAddress              no address that can be reached (addresses)
 ├── BadFile, Refused        a file of subscribers, or a line of it, cannot be taken (registrations)
 ├── RecordingError          a file of recorded incidents cannot be read (recorded)
@@ -58,3 +59,7 @@ class NotFound(TocsinError):
 
 class AuditError(TocsinError):
     """The audit log cannot be read or continued."""
+
+
+class ArchiveUnreachable(AuditError):
+    """The archive cannot be read or written now."""

@@ -35,6 +35,13 @@ class Settings(BaseSettings):
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, description="of every topic that is partitioned")
     replication: int = Field(default=1, ge=1, description="copies of every topic; 3 on a real cluster")
 
+    archive: str | None = Field(
+        default=None, description="where the log is copied to: a folder, or s3://bucket/prefix; unset: nowhere"
+    )
+    archive_behind_s: float = Field(
+        default=300.0, gt=0, description="how long the archive may be out of reach before sealing stops, in seconds"
+    )
+
     sandbox: bool = Field(default=False, description="accept virtual clocks on the inputs; never in production")
     secret: SecretStr | None = Field(
         default=None, description="at least 32 characters; unset: a file of mode 0600 in the data directory"

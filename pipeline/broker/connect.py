@@ -241,7 +241,7 @@ async def read_all(
                     f"{topic}/{part.partition} ends at {ends[part]}, but was read up to {wanted} before: "
                     "the broker has lost records"
                 )
-            async for record in _read_partition(reader, part, max(wanted, first[part]), ends[part]):
+            async for record in read_partition(reader, part, max(wanted, first[part]), ends[part]):
                 yield record
 
 
@@ -257,9 +257,10 @@ async def partition_count(settings: Settings, topic: str) -> int:
     raise TopicMismatch(f"the topic {topic} does not exist: `tocsin up` creates all topics")
 
 
-async def _read_partition(
+async def read_partition(
     reader: AIOKafkaConsumer, part: TopicPartition, begin: int, end: int
 ) -> AsyncIterator[codec.Record]:
+    """The records of one partition from `begin` up to, and without, `end`."""
     if begin >= end:
         return
     reader.assign([part])

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from pipeline.audit.places import place_of
 from pipeline.commands import backtests
+from pipeline.commands.replay import ARCHIVE
 from pipeline.errors import ConfigurationError, NotFound
 from pipeline.policy.words import spelled
 from pipeline.replay import sources
@@ -40,6 +42,7 @@ def backtest(
     from_log: Annotated[
         bool, typer.Option("--from-log", help="The incidents of the running system's journal.")
     ] = False,
+    archive: Annotated[str | None, ARCHIVE] = None,
     incident: Annotated[str | None, typer.Option(help="Only this incident, in full.")] = None,
     census: Annotated[Path | None, typer.Option(help="JSON: how many are in each audience; unset: an example.")] = None,
     approvals: Annotated[
@@ -61,7 +64,7 @@ def backtest(
     began = time.perf_counter()
     after = _approvals(approvals)
     prices = Prices(sms_price, x_price, x_url_price)
-    pasts, versions, given, census_from = asyncio.run(_sources(files or [], from_log, census))
+    pasts, versions, given, census_from = asyncio.run(_sources(files or [], from_log, archive, census))
     if incident is not None:
         pasts = _only(pasts, incident)
 
@@ -147,19 +150,20 @@ def to_json(report: Report) -> bytes:
 
 
 async def _sources(
-    files: list[Path], from_log: bool, census: Path | None
+    files: list[Path], from_log: bool, archive: str | None, census: Path | None
 ) -> tuple[list[Past], list[Any], dict[str, AudienceCount] | None, str]:
     """The incidents, the published versions, and the census (None: an example) with where it is from."""
-    if from_log == bool(files):
-        raise ConfigurationError("name files of recorded incidents, or --from-log, not both")
+    if from_log + bool(files) + (archive is not None) != 1:
+        raise ConfigurationError("name files of recorded incidents, --from-log or --archive, and only one of them")
     given = read_census(census) if census else None
-    if not from_log:
+    if files:
         return sources.pasts_from(files), [], given, str(census) if census else EXAMPLE
     settings = Settings()
-    pasts, versions = await sources.pasts_from_log(settings), await sources.published(settings)
+    place = place_of(settings, archive=archive)
+    pasts, versions = await sources.pasts_from_log(place), await sources.published(place)
     if not pasts:
         raise NotFound("the journal holds no incident yet")
-    if given is None and (counted_last := await sources.census_from_log(settings)):
+    if given is None and from_log and (counted_last := await sources.census_from_log(settings)):
         return pasts, versions, counted_last, "as the running system counted them last"
     return pasts, versions, given, str(census) if census else EXAMPLE
 

@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.audit.findings import Result
-from pipeline.audit.reading import verified, vouchers
+from pipeline.audit.in_topics import InTopics
+from pipeline.audit.reading import verified
 from pipeline.broker import connect, runfile
 from pipeline.clock import now
 from pipeline.commands import subscribers as roster_commands
@@ -119,7 +120,7 @@ async def _verified_and_signed(settings: Settings) -> Result:
     """The log's verification, once its last entries are signed for: the checkpoint follows them within a second."""
     began = time.monotonic()
     while True:
-        result = await verified(settings, vouchers(settings.data_dir))
+        result = await verified(InTopics(settings))
         if (result.signed or 0) >= result.entries or result.findings or time.monotonic() - began > SIGNED_S:
             return result
         await asyncio.sleep(0.2)

@@ -15,10 +15,11 @@ from pipeline import policy
 from pipeline.audit.explain import Events, Explanation
 from pipeline.audit.explain import explain as explained
 from pipeline.audit.history import concerns, history
+from pipeline.audit.places import Place, place_of
 from pipeline.audit.reading import select
-from pipeline.broker import connect
 from pipeline.clock import now
 from pipeline.commands.moments import moment
+from pipeline.commands.replay import ARCHIVE
 from pipeline.commands.timelines import STYLES, printable
 from pipeline.errors import NotFound, PolicyError
 from pipeline.policy import Policy
@@ -34,51 +35,50 @@ def explain(
     subscriber: Annotated[str, typer.Option(help="The subscriber's id, as `tocsin subscribers list` shows it.")],
     at: Annotated[str | None, typer.Option(help="Only up to this moment of the incident's clock.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    archive: Annotated[str | None, ARCHIVE] = None,
 ) -> None:
     """Why someone heard or did not hear of an incident: every rule that spoke about them, entry by entry."""
     try:
         until = moment(at, now(), past=True) if at else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--at") from None
-    found = asyncio.run(read(Settings(), incident, subscriber, until))
+    found = asyncio.run(read(place_of(Settings(), archive=archive), incident, subscriber, until))
     if as_json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z) + b"\n")
     else:
         show(Console(highlight=False), found)
 
 
-async def read(settings: Settings, incident: str, subscriber: str, until: datetime | None) -> Explanation:
+async def read(place: Place, incident: str, subscriber: str, until: datetime | None) -> Explanation:
     """The explanation from the log and the subscriber's events. Raises NotFound, BrokerError."""
-    entries, result = await select(settings, concerns(incident))
+    entries, result = await select(place, concerns(incident))
     if not result.ok:
         problem = f"warning: the log does not verify ({len(result.findings)} findings): see `tocsin audit verify`"
         typer.secho(problem, fg=typer.colors.RED, err=True)
     found = history(entries, incident)
     if not found.journal:
         raise NotFound(f"nothing is sealed about an incident {incident!r}; `tocsin status` lists the open ones")
-    events = await events_of(settings, subscriber)
+    events = await events_of(place, subscriber)
     if not events and not any(subscriber in fates for fates in found.fates.values()):
         raise NotFound(f"nobody was ever called {subscriber!r}; `tocsin subscribers list` shows who there is")
-    return explained(found, events, subscriber, await policies(settings), until)
+    return explained(found, events, subscriber, await policies(place), until)
 
 
-async def events_of(settings: Settings, subscriber: str) -> Events:
+async def events_of(place: Place, subscriber: str) -> Events:
     """The subscriber's events, in order, from their topic: the log holds what they chose, but no contact to fold."""
-    home = [connect.partition_for(subscriber, settings.partitions)]
     found: list[tuple[datetime, Message]] = []
-    async for record in connect.read_all(settings, SUBSCRIBER_EVENTS_TOPIC.name, partitions=home):
-        if record.key == subscriber.encode():
-            try:
-                found.append((record.timestamp, codec.decode(record).data))
-            except codec.Undecodable:
-                continue  # the workers' to report
+    async for record in place.records(SUBSCRIBER_EVENTS_TOPIC, subscriber):
+        try:
+            found.append((record.timestamp, codec.decode(record).data))
+        except codec.Undecodable:
+            continue  # the workers' to report
     return found
 
 
-async def policies(settings: Settings) -> dict[str, Policy]:
+async def policies(place: Place) -> dict[str, Policy]:
     """Every published version that still compiles, by hash."""
     found: dict[str, Policy] = {}
-    for version in await published(settings):
+    for version in await published(place):
         try:
             found[version.hash] = policy.compile(version)
         except PolicyError:

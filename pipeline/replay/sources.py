@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import policy
+from pipeline.audit.places import Place
 from pipeline.errors import NotFound
 from pipeline.policy import Policy
 from pipeline.recorded import read
@@ -24,12 +25,10 @@ def pasts_from(paths: Sequence[Path]) -> list[Past]:
     return pasts_of(read(paths))
 
 
-async def pasts_from_log(settings: Settings) -> list[Past]:
-    """The incidents of the running system's journal. Raises BrokerError."""
-    from pipeline.broker import connect  # the broker's client is not imported where it is not needed
-
+async def pasts_from_log(place: Place) -> list[Past]:
+    """The incidents of the journal as it stands there. Raises BrokerError, AuditError."""
     journals: dict[str, dict[int, JournalEntry]] = {}
-    async for record in connect.read_all(settings, topics.INCIDENT_JOURNAL.name):
+    async for record in place.records(topics.INCIDENT_JOURNAL):
         entry = codec.decode(record, JournalEntry).data
         journals.setdefault(entry.incident, {}).setdefault(entry.seq, entry)  # a second one repeats it after a crash
     ordered = {incident: [entry for _, entry in sorted(found.items())] for incident, found in journals.items()}
@@ -38,7 +37,7 @@ async def pasts_from_log(settings: Settings) -> list[Past]:
 
 async def census_from_log(settings: Settings) -> dict[str, AudienceCount]:
     """The last census of every partition, in sum. Raises BrokerError."""
-    from pipeline.broker import connect  # see above
+    from pipeline.broker import connect  # the broker's client is not imported where it is not needed
 
     latest: dict[bytes | None, Census] = {}
     async for record in connect.read_all(settings, topics.CENSUS.name):
@@ -46,13 +45,9 @@ async def census_from_log(settings: Settings) -> dict[str, AudienceCount]:
     return total(latest.values())
 
 
-async def published(settings: Settings) -> list[PolicyPublished]:
-    """Every version that was ever published, in order. Raises BrokerError."""
-    from pipeline.broker import connect  # see above
-
-    return [
-        codec.decode(record, PolicyPublished).data async for record in connect.read_all(settings, topics.POLICIES.name)
-    ]
+async def published(place: Place) -> list[PolicyPublished]:
+    """Every version that was ever published, in order. Raises BrokerError, AuditError."""
+    return [codec.decode(record, PolicyPublished).data async for record in place.records(topics.POLICIES)]
 
 
 def policy_called(name: str, versions: Sequence[PolicyPublished] = ()) -> Policy:

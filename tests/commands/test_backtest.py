@@ -100,8 +100,9 @@ def test_prices_and_a_census_make_the_cost(tmp_path) -> None:
     ("arguments", "why"),
     [
         (["--policy", "nosuch", SMALL], "no policy 'nosuch'"),
-        (["--policy", "small-saas"], "name files of recorded incidents, or --from-log, not both"),
-        (["--policy", "small-saas", "--from-log", SMALL], "not both"),
+        (["--policy", "small-saas"], "name files of recorded incidents, --from-log or --archive"),
+        (["--policy", "small-saas", "--from-log", SMALL], "only one of them"),
+        (["--policy", "small-saas", "--from-log", "--archive", "there"], "only one of them"),
         (["--policy", "small-saas", "nowhere.json"], "nowhere.json: No such file"),
     ],
 )

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.commands.replay import read_history
+from pipeline.audit.places import place_of
+from pipeline.commands.replay import ARCHIVE, read_history
 from pipeline.commands.timelines import printable
 from pipeline.settings import Settings
 from schemas.audit import AuditEntry
@@ -18,9 +19,10 @@ from schemas.base import rfc3339
 def show_command(
     incident: Annotated[str, typer.Argument(help="The incident's id.")],
     as_json: Annotated[bool, typer.Option("--json", help="The entries themselves, one JSON object a line.")] = False,
+    archive: Annotated[str | None, ARCHIVE] = None,
 ) -> None:
     """The sealed entries about an incident, in the order in which they were sealed."""
-    found = read_history(Settings(), incident)
+    found = read_history(place_of(Settings(), archive=archive), incident)
     if as_json:
         for entry in found.entries:
             typer.echo(entry.model_dump_json(exclude_none=True))

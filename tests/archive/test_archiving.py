@@ -1,0 +1,77 @@
+"""The appender and its archive: what is sealed gets there, and where it cannot, sealing waits and goes on."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agents import archiving
+from pipeline import policy
+from pipeline.archive.reading import Archive
+from pipeline.audit.places import InArchive
+from pipeline.audit.reading import verified
+from pipeline.broker import connect
+from pipeline.settings import REPOSITORY, Settings
+from schemas import codec, topics
+from schemas.rendering import SmsContent, rendering_of
+from tests.audit.logs import receipt, record_of, subscribed
+from tests.audit.test_appender import appending, publish
+
+
+@pytest.fixture
+def settings(own_broker: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(archiving, "EVERY_S", 0.05)
+    return own_broker.model_copy(update={"archive": str(tmp_path / "archive"), "archive_behind_s": 0.5})
+
+
+async def test_what_is_sealed_and_what_belongs_to_it_is_in_the_archive_when_it_ends(settings: Settings) -> None:
+    version = policy.load(REPOSITORY / "deploy" / "policies" / "small-saas")
+    content = SmsContent(text="Payments fail.", encoding="GSM-7", segments=1)
+    rendering = rendering_of("en", "customer", content)
+    named = [
+        record_of(codec.encode(topics.POLICIES, version, id=version.hash, source="/t", subject="p"), 0),
+        record_of(codec.encode(topics.RENDERINGS, rendering, id="r", source="/t", key=rendering.sha256), 0),
+        subscribed("s-1", 0),
+    ]
+    await publish(settings, [*named, *(receipt(n) for n in range(5))])
+    async with appending(settings) as running:
+        await running.sealed(6)
+        await publish(settings, [receipt(9)])
+        await running.sealed(7)
+    result = await verified(InArchive(settings.archive))
+    assert (result.ok, result.entries, result.signed) == (True, 7, 7)
+    archive = Archive(settings.archive)
+    for one in named:
+        [there] = list(archive.records(one.topic))
+        assert [there] == [r async for r in connect.read_all(settings, one.topic)]
+        assert there.value == one.value
+    assert not list(archive.records(topics.SUBSCRIBER_KEYS.name))
+
+
+async def test_sealing_waits_for_an_archive_that_is_out_of_reach_and_goes_on(settings: Settings, caplog) -> None:
+    folder = Path(settings.archive)
+    folder.write_text("a file stands where the folder should be")
+    await publish(settings, [receipt(n) for n in range(3)])
+    async with appending(settings) as running:
+        await running.sealed(3)
+        await running.until(lambda: running.appender.archive_late)
+        await publish(settings, [receipt(n) for n in range(3, 6)])
+        await running.until(lambda: caplog.text.count("Sealing waits for it, from now") > 10)
+        assert running.appender.held.chain.size == 3
+        folder.unlink()
+        await running.sealed(6)
+    assert (await verified(InArchive(settings.archive))).entries == 6
+
+
+async def test_a_restart_gains_no_time(settings: Settings) -> None:
+    async with appending(settings):
+        pass
+    shutil.rmtree(settings.archive)
+    Path(settings.archive).write_text("")
+    patient = archiving.Archiver(
+        settings, settings.archive, lambda: archiving.Progress.read(archiving.Progress.path(settings.data_dir)).at
+    )
+    assert not patient.late
+    await publish(settings, [receipt(0)])
+    async with appending(settings) as running:
+        await running.until(lambda: running.appender.archive_late)
