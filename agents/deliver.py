@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from agents.ordering import Ordering
 from agents.receiving import Receiving
 from agents.sending import Post
 from agents.spending import Spending
+from agents.turns import Turns
 from pipeline import clock
 from pipeline.broker import connect
 from pipeline.channels import build_senders
@@ -59,6 +61,7 @@ class Deliver:
         self._heartbeat = Heartbeat(settings.session_timeout_s)
         self._started = asyncio.Event()
         self._announced = False
+        self._turns = Turns(time.monotonic)
         self._background = Background()
         self.app = make_app(settings, ROOM)
         self.app.on_partitions_assigned.connect(self._assigned)
@@ -106,7 +109,7 @@ class Deliver:
             dead = DeadLetters(self._emitter, self._vault, ROOM)
             keeping = Keeping(self._settings.data_dir / ROOM)
             self._holdings = Holdings(self._follower, self._take_over, keeping)
-            self._fan_out = FanOut(self._emitter, dead, self._holdings, clock.now)
+            self._fan_out = FanOut(self._emitter, dead, self._holdings, self._turns, clock.now)
             self._counting = Counting(self._emitter, self._holdings, clock.now)
             self._spending = Spending(self._emitter, self._holdings, caps(self._settings), clock.now)
             self._registry = Registry(self._vault)
@@ -167,6 +170,7 @@ class Deliver:
             build_senders(settings, links.status_callback),
             {channel: patience_for(channel, settings.retry_base_s, settings.unknown_hold_s) for channel in Channel},
             self._gates(),
+            self._turns,
             self._spending,
             links,
             clock.now,
@@ -179,7 +183,8 @@ class Deliver:
         def share() -> float:
             return max(1, len(self._holdings.all())) / self._settings.partitions
 
-        return {channel: Gate(pace_for(channel, self._settings, clock.now()), clock.now, share) for channel in Channel}
+        at, settings = clock.now(), self._settings
+        return {one: Gate(pace_for(one, settings, at), clock.now, share, self._turns) for one in Channel}
 
     def _follower(self, apply: Callable[[Record], None]) -> Follower:
         return Follower(self._settings, FOLLOWED, apply)

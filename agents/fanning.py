@@ -1,70 +1,33 @@
 """Fan-out: a notice's copy in one partition becomes batches for the subscribers of that partition."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
+from agents.turns import Turns
 from pipeline.clock import Clock
 from pipeline.deliver import fanout
 from pipeline.deliver.fanout import Channels
 from pipeline.deliver.past import got, owed
 from schemas import topics
-from schemas.base import Lane, Message
+from schemas.base import Message
 from schemas.codec import Record
 from schemas.delivery import DeliveryBatch, NoticeSuperseded, NoticeWalked
 from schemas.ids import derived
 from schemas.notice import Notice
 
 
-class Turns:
-    """Who walks next: between two stretches of an update, whatever is first goes its whole way."""
-
-    def __init__(self) -> None:
-        self._urgent = 0
-        self._calm = asyncio.Event()
-        self._calm.set()
-
-    @contextmanager
-    def of(self, lane: Lane) -> Iterator["Turn"]:
-        """A walk of a notice of this lane."""
-        if lane is not Lane.FIRST:
-            yield Turn(self._calm)
-            return
-        self._urgent += 1
-        self._calm.clear()
-        try:
-            yield Turn(None)
-        finally:
-            self._urgent -= 1
-            if not self._urgent:
-                self._calm.set()
-
-
-class Turn:
-    """One walk's place among others."""
-
-    def __init__(self, calm: asyncio.Event | None) -> None:
-        self._calm = calm
-
-    async def passes(self) -> None:
-        """Lets others go on; returns when this one may."""
-        await asyncio.sleep(0)
-        if self._calm is not None:
-            await self._calm.wait()
-
-
 class FanOut:
     """The fan-out side of the deliver room."""
 
-    def __init__(self, emitter: Emitter, dead: DeadLetters, holdings: Holdings, clock: Clock) -> None:
+    def __init__(self, emitter: Emitter, dead: DeadLetters, holdings: Holdings, turns: Turns, clock: Clock) -> None:
         self._emitter = emitter
         self._dead = dead
         self._holdings = holdings
         self._clock = clock
-        self._turns = Turns()
+        self._turns = turns
 
     async def handle(self, record: Record) -> bool:
         """Writes the notice's batches for this partition; False if it is not ours any more."""
@@ -76,7 +39,7 @@ class FanOut:
             return False
         await self._holdings.opt_outs_reached(record.partition)
         notice, parent = event.data, event.extensions.get("traceparent")
-        with self._turns.of(notice.lane) as turn:
+        with self._turns.of(notice.lane):
             heard = await self._heard(notice, holding, parent)
             after = holding.ledger.walked(notice.notice_id)
             for stretch in fanout.walk(notice, record.partition, holding.subscribers, heard, after):
@@ -85,7 +48,7 @@ class FanOut:
                 await asyncio.gather(*(self._write(batch, holding, parent) for batch in stretch.batches))
                 if stretch.settled:
                     await self._progress(notice, holding, stretch.up_to, parent)
-                await turn.passes()
+                await self._turns.passes(notice.lane)
         return True
 
     async def _write(self, batch: DeliveryBatch, holding: Holding, parent: str | None) -> None:

@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
+from agents.turns import Turns
 from pipeline.channels.base import Sent
 from pipeline.clock import Clock
 from pipeline.deliver.pacing import Pace
@@ -38,16 +40,20 @@ class Turn:
 @dataclass(order=True)
 class _Ticket:
     order: tuple[bool, int]
+    lane: Lane = field(compare=False)
     turn: "asyncio.Future[Turn]" = field(compare=False)
 
 
 class Gate:
     """Of one channel in one process. `share`: which part of the provider's limit is this process's, above 0 to 1."""
 
-    def __init__(self, pace: Pace, clock: Clock, share: Callable[[], float], sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self, pace: Pace, clock: Clock, share: Callable[[], float], turns: Turns, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self.pace = pace
         self._clock = clock
         self._share = share
+        self._turns = turns
         self._sleep = sleep
         self._under_way = 0
         self._number = itertools.count()
@@ -57,7 +63,7 @@ class Gate:
     @asynccontextmanager
     async def turn(self, lane: Lane) -> AsyncIterator[Turn]:
         """A turn, once there is one: in the order of lanes, and within a lane as they came."""
-        ticket = _Ticket((lane is not Lane.FIRST, next(self._number)), asyncio.get_running_loop().create_future())
+        ticket = _Ticket((lane is not Lane.FIRST, next(self._number)), lane, asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, ticket)
         self._go_on()
         try:
@@ -86,13 +92,16 @@ class Gate:
             if self._waiting[0].turn.done():  # cancelled while it waited
                 heapq.heappop(self._waiting)
                 continue
+            if self._turns.holds(self._waiting[0].lane):
+                self._later(partial(self._turns.passes, self._waiting[0].lane))
+                return
             at, share = self._clock(), self._share()
             wait_s = self.pace.wait_s(at, share)
             if wait_s > PATIENCE_S:
                 self._send_away(at + timedelta(seconds=wait_s))
                 return
             if wait_s > 0:
-                self._later(wait_s)
+                self._later(partial(self._sleep, wait_s))
                 return
             self.pace = self.pace.taken(at, share)
             self._under_way += 1
@@ -104,11 +113,11 @@ class Gate:
                 ticket.turn.set_result(Turn(shut=until))
         self._waiting.clear()
 
-    def _later(self, wait_s: float) -> None:
+    def _later(self, comes: Callable[[], Awaitable[None]]) -> None:
         if self._timer is None:
-            self._timer = asyncio.create_task(self._wake(wait_s))
+            self._timer = asyncio.create_task(self._wake(comes))
 
-    async def _wake(self, wait_s: float) -> None:
-        await self._sleep(wait_s)
+    async def _wake(self, comes: Callable[[], Awaitable[None]]) -> None:
+        await comes()
         self._timer = None
         self._go_on()

@@ -16,6 +16,7 @@ from agents.heartbeat import Heartbeat
 from agents.holdings import Holdings
 from agents.inhand import InHand, Records
 from agents.spending import Spending
+from agents.turns import Turns
 from agents.waiting import Waiting
 from pipeline import failpoints
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
@@ -58,6 +59,7 @@ class Post:
         senders: Mapping[Channel, Sender],
         patience: Mapping[Channel, Patience],
         gates: Mapping[Channel, Gate],
+        turns: Turns,
         spending: Spending,
         links: Links,
         clock: Clock,
@@ -74,6 +76,7 @@ class Post:
         self._clock = clock
         self._random = random
         self._gates = gates
+        self._turns = turns
         self._spending = spending
         self._records = Records(emitter, clock)
         self.waiting = Waiting(emitter, self._records, patience, clock, random)
@@ -89,13 +92,17 @@ class Post:
         holding = await self._holdings.get(record.partition)
         if holding is None:
             return False
-        work = InHand(event.data, holding, event.extensions.get("traceparent"))
-        verdicts = self._verdicts(work, event.data.recipients)
+        await self._turns.passes(event.data.lane)
+        with self._turns.of(event.data.lane):
+            return await self._batch(InHand(event.data, holding, event.extensions.get("traceparent")))
+
+    async def _batch(self, work: InHand) -> bool:
+        verdicts = self._verdicts(work, work.batch.recipients)
         await self._intend(work, verdicts)
         sending = [recipient for recipient, verdict in verdicts.items() if isinstance(verdict, Send)]
         done = await self._send_all(work, sending)
         if done:
-            holding.arrived(work.batch)
+            work.holding.arrived(work.batch)
             await self.waiting.secure(work)
         return done
 

@@ -17,7 +17,7 @@ from pipeline.bench.running import running
 from pipeline.bench.sinks import HOST, smtp_sink
 from pipeline.sandbox import Sandbox
 from schemas.base import Severity
-from schemas.incident import IncidentOpened
+from schemas.incident import ImpactChanged, IncidentOpened
 
 IDLE_EVENTS: Final = 100
 """In each run."""
@@ -47,7 +47,7 @@ async def _idle(directory: Path, count: int) -> Latency:
 
 
 async def _under_load(directory: Path, port: int) -> Latency:
-    """One event after another to one reader, from the first mail of a large update until its last."""
+    """One first notice after another to one reader, from the first mail of a large update until its last."""
     taken: list[float] = []
     async with running(directory, smtp_url=f"smtp://{HOST}:{port}") as system:
         count = RECIPIENTS[system.broker]
@@ -56,7 +56,10 @@ async def _under_load(directory: Path, port: int) -> Latency:
         await system.caught_up()
         async with system.outcomes() as load, system.outcomes() as probe, asyncio.timeout(PATIENCE_S):
             await system.publish("load", _event(0))
-            under_way = asyncio.create_task(load.accepted("load", count))
+            for each in (load, probe):
+                await each.accepted("load", count + 1)
+            await system.publish("load", ImpactChanged(severity=Severity.CRITICAL), first=1)
+            under_way = asyncio.create_task(load.accepted("load", count + 1))
             await probe.accepted("load", 1)
             while not under_way.done():
                 number = len(taken) + 1

@@ -65,9 +65,9 @@ class Running:
         while any(behind for room, behind in (await lags(self.settings)).items() if room != "record"):
             await asyncio.sleep(0.2)  # between two looks at what other processes have committed
 
-    async def publish(self, incident: str, *events: IncidentEvent) -> None:
-        """Writes incident events; returns when the broker has them."""
-        for number, event in enumerate(events):
+    async def publish(self, incident: str, *events: IncidentEvent, first: int = 0) -> None:
+        """Writes incident events, numbered from `first` on; returns when the broker has them."""
+        for number, event in enumerate(events, first):
             name = f"{incident}/{number}"
             given = codec.encode(topics.INCIDENT_EVENTS, event, id=name, source="/bench", subject=incident)
             await connect.send(self.producer, given)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from agents.gate import Gate, Turn
+from agents.turns import Turns
 from pipeline.channels.base import Sent
 from pipeline.deliver.pacing import QUARTER_S, AtOnce, Bucket, Pace
 from schemas import codec, topics
@@ -21,6 +22,7 @@ class Time:
 
     def __init__(self) -> None:
         self.now = AT
+        self.turns = Turns(lambda: self.now.timestamp())
 
     def clock(self) -> datetime:
         return self.now
@@ -30,7 +32,7 @@ class Time:
         self.now += timedelta(seconds=seconds)
 
     def gate(self, pace: Pace) -> Gate:
-        return Gate(pace, self.clock, lambda: 1.0, self.sleep)
+        return Gate(pace, self.clock, lambda: 1.0, self.turns, self.sleep)
 
 
 async def test_first_notices_go_before_updates_that_came_before_them() -> None:
@@ -46,6 +48,23 @@ async def test_first_notices_go_before_updates_that_came_before_them() -> None:
         *(go(f"update {n}", Lane.UPDATE) for n in range(3)), *(go(f"first {n}", Lane.FIRST) for n in range(2))
     )
     assert gone == [("update 0", 0), ("first 0", 1), ("first 1", 2), ("update 1", 3), ("update 2", 4)]
+
+
+async def test_an_update_begins_nothing_while_something_first_is_at_hand() -> None:
+    time = Time()
+    gate, gone = time.gate(Pace(AtOnce.fixed(8))), []
+
+    async def go(name: str, lane: Lane) -> None:
+        async with gate.turn(lane):
+            gone.append(name)
+
+    with time.turns.of(Lane.FIRST):
+        updates = [asyncio.create_task(go(f"update {n}", Lane.UPDATE)) for n in range(3)]
+        await go("first", Lane.FIRST)
+        await asyncio.sleep(0)
+        assert gone == ["first"]
+    await asyncio.gather(*updates)
+    assert gone == ["first", "update 0", "update 1", "update 2"]
 
 
 async def test_an_unused_turn_costs_no_token() -> None:

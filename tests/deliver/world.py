@@ -24,6 +24,7 @@ from agents.keeping import Keeping
 from agents.ordering import Ordering
 from agents.sending import Post
 from agents.spending import Spending
+from agents.turns import Turns
 from pipeline.channels.base import Envelope, Recipient, Sent
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.pacing import AtOnce, Pace
@@ -142,16 +143,18 @@ class Process:
         self.providers: dict[Channel, Any] = {channel: _Provider(self, channel) for channel in Channel}
         self.dead = DeadLetters(self.pen, world.vault, "deliver")
         self.holdings = Holdings(self._follow, lambda holding: self.post.waiting.take_over(holding), Keeping(None))
+        turns = Turns(lambda: world.now.timestamp())
         self.post = Post(
             self.pen, self.dead, self.holdings, cast(Heartbeat, _Beating()), world.vault,
             self.providers,
             {channel: patience_for(channel, 5, 60) for channel in Channel},
-            {channel: Gate(pace, lambda: world.now, lambda: 1.0) for channel, pace in world.paces.items()},
+            {channel: Gate(pace, lambda: world.now, lambda: 1.0, turns) for channel, pace in world.paces.items()},
+            turns,
             Spending(self.pen, self.holdings, world.caps, lambda: world.now),
             Links("https://example.com", world.vault),
             lambda: world.now, world.random.random,
         )  # fmt: skip
-        self.fan_out = FanOut(self.pen, self.dead, self.holdings, lambda: world.now)
+        self.fan_out = FanOut(self.pen, self.dead, self.holdings, turns, lambda: world.now)
         self.ordering = Ordering(self.pen, self.dead, self.holdings, self._signed, self._kept, lambda: world.now)
 
     async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
