@@ -6,6 +6,7 @@ lost after a crash can be made again from what came before; and nothing is signe
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain, islice
@@ -18,7 +19,8 @@ from agents.sources import Sources
 from pipeline import failpoints
 from pipeline.audit.checkpoint import Notary
 from pipeline.audit.held import Held
-from pipeline.audit.seal import SOURCE, Sealed, Source, seal, sealed_again
+from pipeline.audit.people import SEED_BYTES, commitment_of
+from pipeline.audit.seal import SOURCE, Sealed, Source, seal, seal_own, sealed_again
 from pipeline.audit.segments import Segments
 from pipeline.broker import connect
 from pipeline.broker.locks import Lock
@@ -78,7 +80,9 @@ class Appender:
                 self._producer = await opened.enter_async_context(connect.open_producer(self._settings))
                 self._notary = Notary(self._settings.data_dir, self._monotonic)
                 await self._recover()
+                await self._settle()
                 self._notary.sign(self._held.chain)
+                self._notary.change_key(self._held.keys)
                 await self._take_turn()
                 sources = Sources(self._settings, self._held, self._monotonic)
                 opened.push_async_callback(sources.close)
@@ -213,14 +217,38 @@ class Appender:
                 return  # what was read and is not sealed is read again
             if batch:
                 await self._seal(batch)
+            await self._introduce()
             if self._notary.due():
                 self._notary.sign(self._held.chain)
 
     async def _seal(self, batch: Sequence[tuple[Record, Source]]) -> None:
-        sealed, at = [], self._held.chain
+        sealed, at = list[Sealed](), self._held.chain
         for record, source in batch:
-            sealed.append(seal(at, record, source))
+            sealed.append(seal(at, record, source, secrets.token_bytes(SEED_BYTES)))
             at = sealed[-1].chain
+            if (entry := sealed[-1].entry).seed is not None:
+                sealed.append(seal_own(at, commitment_of(entry), entry.appended_at))
+                at = sealed[-1].chain
+        await self._keep(sealed)
+
+    async def _settle(self) -> None:
+        """A crash may have left an entry that speaks of many without its commitment to each of them."""
+        if (entry := self._held.owing) is not None:
+            await self._keep([seal_own(self._held.chain, commitment_of(entry), entry.appended_at)])
+
+    async def _introduce(self) -> None:
+        """Has a key that waits introduced by the present one, and then lets it sign."""
+        said = self._notary.introduction(self._held.chain.size, self._held.keys)
+        if said is None:
+            return
+        await self._keep([seal_own(self._held.chain, said, self._clock())])
+        self._notary.sign(self._held.chain)
+        failpoints.hit("record.key_introduced")
+        if self._notary.change_key(self._held.keys):
+            log.warning("the log is signed with another key from entry %d on: %s",
+                        self._held.chain.size, self._notary.public)  # fmt: skip
+
+    async def _keep(self, sealed: Sequence[Sealed]) -> None:
         await self._append(sealed)
         failpoints.hit("record.after_append")
         for one in sealed:

@@ -15,6 +15,7 @@ NAMES = (
     "deliver.after_effect",
     "deliver.after_record",
     "record.after_append",
+    "record.key_introduced",
 )
 
 _armed: tuple[str, int, Path] | None = None

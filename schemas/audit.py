@@ -24,8 +24,32 @@ class Origin(Message):
     offset: int
 
 
+class KeyIntroduced(Message):
+    """The log's key changes: a note that the old key and the new one signed. Sealed in the log, of its own accord."""
+
+    TYPE: ClassVar[str] = "io.tocsin.audit.key_introduced.v1"
+    note: str
+
+
+class RecipientsCommitted(Message):
+    """What entry `of` says of each of its `people` is under one root, so that it can be shown of one alone.
+
+    `record` is what that entry says of all of them. Sealed in the log, of its own accord, right after that entry.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.audit.recipients_committed.v1"
+    of: int
+    record: dict[str, Any]
+    people: int
+    root: Sha256
+
+
 class AuditEntry(Message):
-    """One sealed record. Its leaf is SHA-256(0x00 || the exact stored bytes); `prev` is the leaf before it."""
+    """One sealed record. Its leaf is SHA-256(0x00 || the exact stored bytes); `prev` is the leaf before it.
+
+    `seed`: what is said of each of several recipients is committed to under it; whoever has one person's part of that
+    cannot guess another's.
+    """
 
     TYPE: ClassVar[str] = "io.tocsin.audit.entry.v1"
     index: Annotated[int, Field(ge=0)]
@@ -36,3 +60,4 @@ class AuditEntry(Message):
     origin: Origin
     appended_at: Instant
     body: dict[str, Any] | None = None
+    seed: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None

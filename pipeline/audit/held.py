@@ -1,13 +1,16 @@
 """What the appender holds of the log: a fold of its entries in the order of the topic."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
 from pipeline.audit.seal import Chain, Sealed, identity
 from pipeline.audit.tree import leaf_hash
-from schemas.audit import AuditEntry, Origin
+from schemas import topics
+from schemas.audit import AuditEntry, KeyIntroduced, Origin
 from schemas.codec import Record
 
 Part = tuple[str, int]
@@ -26,10 +29,16 @@ class Place:
 
 @dataclass
 class Held:
-    """The chain, the identity of everything sealed, and how far each source has been read. Mutable: it is large."""
+    """The chain, the identity of everything sealed, and how far each source has been read. Mutable: it is large.
+
+    `owing`: the last entry, if it speaks of many and is not followed yet by its commitment to each of them.
+    `keys`: the public keys that the log introduced, as lines, in order.
+    """
 
     chain: Chain = field(default_factory=Chain)
     voids: int = 0
+    owing: AuditEntry | None = None
+    keys: list[str] = field(default_factory=list)
     places: dict[Part, Place] = field(default_factory=dict)
     _known: set[bytes] = field(default_factory=set)
 
@@ -39,13 +48,20 @@ class Held:
         if found is None:
             self.voids += 1
             return False
-        self._fold(*found, leaf_hash(value or b""))
+        entry, origin, owing = found
+        who = identity(origin.topic, entry["record_type"], entry.get("subject"), entry["record_id"])
+        self._fold(who, origin, leaf_hash(value or b""), owing)
+        if entry["record_type"] == KeyIntroduced.TYPE:
+            self.keys.append(_introduced(entry.get("body")))
         return True
 
     def add(self, sealed: Sealed) -> None:
         """Folds an entry that was just sealed on top of this chain."""
         entry = sealed.entry
-        self._fold(_identity(entry), entry.origin, sealed.chain.last)
+        who = identity(entry.origin.topic, entry.record_type, entry.subject, entry.record_id)
+        self._fold(who, entry.origin, sealed.chain.last, entry if entry.seed is not None else None)
+        if entry.record_type == KeyIntroduced.TYPE:
+            self.keys.append(_introduced(entry.body))
 
     def knows(self, who: bytes) -> bool:
         """Whether this record is sealed already."""
@@ -55,24 +71,29 @@ class Held:
         """Whether `record` is the one that was sealed last of its partition: then what follows it is new."""
         return self.places.get((record.topic, record.partition)) == Place(record.offset, who)
 
-    def _fold(self, who: bytes, origin: Origin, leaf: bytes) -> None:
-        self.chain = self.chain.append(leaf)
+    def _fold(self, who: bytes, origin: Origin, leaf: bytes, owing: AuditEntry | None) -> None:
+        self.chain, self.owing = self.chain.append(leaf), owing
         self._known.add(who)
+        if origin.topic == topics.AUDIT_LOG.name:
+            return
         # The last one in the log's order, not the highest: after a broker lost records, offsets are used again.
         self.places[origin.topic, origin.partition] = Place(origin.offset, who)
 
 
-def _identity(entry: AuditEntry) -> bytes:
-    return identity(entry.origin.topic, entry.record_type, entry.subject, entry.record_id)
-
-
-def _linking(chain: Chain, value: bytes | None) -> tuple[bytes, Origin] | None:
+def _linking(chain: Chain, value: bytes | None) -> tuple[dict[str, Any], Origin, AuditEntry | None] | None:
     try:
         entry = orjson.loads(value or b"")
         if (entry["index"], entry["prev"]) != (chain.size, chain.last.hex()):
             return None
-        origin = Origin.model_validate(entry["origin"])
-        return identity(origin.topic, entry["record_type"], entry.get("subject"), entry["record_id"]), origin
+        if not isinstance(entry["record_type"], str) or not isinstance(entry["record_id"], str):
+            raise TypeError("its record has no type or no id")
+        owing = AuditEntry.model_validate(entry) if "seed" in entry else None
+        return entry, Origin.model_validate(entry["origin"]), owing
     except (ValueError, KeyError, TypeError) as error:
         log.error("the log holds something after entry %d that is no entry: %r", chain.size - 1, error)
         return None
+
+
+def _introduced(body: Mapping[str, Any] | None) -> str:
+    """The new key, which is the fifth line of the note."""
+    return "".join(str((body or {}).get("note")).split("\n")[4:5])

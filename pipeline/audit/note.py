@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pipeline.errors import AuditError
 
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
+CHANGE = "tocsin change of key"
 MAX_NOTE_BYTES = 64 * 1024
 _SIGNATURE = re.compile(r"\u2014 (?P<name>[^\s+]+) (?P<signature>[A-Za-z0-9+/]+={0,2})")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -25,16 +27,39 @@ class NoteError(AuditError):
     """A note, a checkpoint or a public key that cannot be trusted or read; says why."""
 
 
-def key_id(name: str, public: bytes) -> bytes:
+def key_id(name: str, public: bytes, kind: bytes = ED25519) -> bytes:
     """The four bytes that tell keys of one name apart."""
-    return sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
+    return sha256(name.encode() + b"\n" + kind + public).digest()[:4]
 
 
 def sign(text: str, name: str, key: Ed25519PrivateKey) -> bytes:
     """`text`, which ends in a line break, as a note signed under `name`."""
-    public = key.public_key().public_bytes_raw()
-    signature = b64encode(key_id(name, public) + key.sign(text.encode())).decode()
-    return f"{text}\n\u2014 {name} {signature}\n".encode()
+    return f"{text}\n{signature_line(text, name, key)}".encode()
+
+
+def signature_line(text: str, name: str, key: Ed25519PrivateKey) -> str:
+    """The line that vouches for `text`."""
+    signature = key_id(name, key.public_key().public_bytes_raw()) + key.sign(text.encode())
+    return f"\u2014 {name} {b64encode(signature).decode()}\n"
+
+
+def cosignature_line(text: str, name: str, key: Ed25519PrivateKey, moment: int) -> str:
+    """A witness's line (C2SP tlog-cosignature): that at `moment`, seconds since 1970, it had seen no larger log."""
+    said = f"cosignature/v1\ntime {moment}\n{text}".encode()
+    signature = key_id(name, key.public_key().public_bytes_raw(), COSIGNATURE) + moment.to_bytes(8) + key.sign(said)
+    return f"\u2014 {name} {b64encode(signature).decode()}\n"
+
+
+def cosigner_line(name: str, public: bytes) -> str:
+    """A witness's public key as a line."""
+    return f"{name}+{key_id(name, public, COSIGNATURE).hex()}+{b64encode(COSIGNATURE + public).decode()}"
+
+
+def change_of_key(size: int, name: str, old: Ed25519PrivateKey, new: Ed25519PrivateKey) -> str:
+    """Old and new say that checkpoints of more than `size` entries are signed with the new one."""
+    keys = [PublicKey(name, key.public_key().public_bytes_raw()) for key in (old, new)]
+    text = f"{CHANGE}\n{name}\n{size}\n{keys[0]}\n{keys[1]}\n"
+    return f"{text}\n{signature_line(text, name, old)}{signature_line(text, name, new)}"
 
 
 @dataclass(frozen=True, slots=True)

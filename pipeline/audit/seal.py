@@ -7,12 +7,14 @@ the root over everything up to and including it (`ce_root`).
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, NoReturn
 
+from pipeline.audit.people import of_many
 from pipeline.audit.tree import CompactRange, leaf_hash
 from schemas import codec, topics
-from schemas.audit import AuditEntry, Origin
+from schemas.audit import AuditEntry, KeyIntroduced, Origin, RecipientsCommitted
 from schemas.base import Message, is_id
 from schemas.codec import Event, Outgoing, Record, Undecodable
 from schemas.ids import child_of, derived
@@ -91,8 +93,8 @@ def source_of(record: Record) -> Source:
     return Source(event.id, event.type, event.subject, _without_contact(body), event.extensions.get("traceparent"))
 
 
-def seal(chain: Chain, record: Record, source: Source) -> Sealed:
-    """`record` as the entry after `chain`."""
+def seal(chain: Chain, record: Record, source: Source, seed: bytes | None = None) -> Sealed:
+    """`record` as the entry after `chain`. With a `seed`, of random bytes, what is said of many can be committed to."""
     entry = AuditEntry(
         index=chain.size,
         prev=chain.last.hex(),
@@ -102,6 +104,7 @@ def seal(chain: Chain, record: Record, source: Source) -> Sealed:
         origin=Origin(topic=record.topic, partition=record.partition, offset=record.offset),
         appended_at=record.timestamp,
         body=source.body,
+        seed=seed.hex() if seed is not None and of_many(source.type, source.body) else None,
     )
     outgoing = _outgoing(entry, source.traceparent)
     value = outgoing.value or b""
@@ -110,6 +113,21 @@ def seal(chain: Chain, record: Record, source: Source) -> Sealed:
         short = replace(source, body=_by_hash(record, record.value, "too_large").body)
         return seal(chain, record, short)
     return _sealed(chain, entry, outgoing, value)
+
+
+def seal_own(chain: Chain, said: RecipientsCommitted | KeyIntroduced, at: datetime) -> Sealed:
+    """What the log says of itself, as the entry after `chain`."""
+    entry = AuditEntry(
+        index=chain.size,
+        prev=chain.last.hex(),
+        record_id=derived("own", said.TYPE, chain.size, chain.last.hex()),
+        record_type=said.TYPE,
+        origin=Origin(topic=topics.AUDIT_LOG.name, partition=0, offset=chain.size),
+        appended_at=at,
+        body=said.model_dump(mode="json"),
+    )
+    outgoing = _outgoing(entry, None)
+    return _sealed(chain, entry, outgoing, outgoing.value or b"")
 
 
 def sealed_again(chain: Chain, value: bytes) -> Sealed:

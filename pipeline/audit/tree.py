@@ -4,7 +4,7 @@ Hashes are 32 bytes, proofs go from the leaf upwards, indices count from 0. What
 raises `ProofError`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -95,20 +95,42 @@ def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes],
 
 def consistency_proof(leaves: Sequence[bytes], first: int) -> tuple[bytes, ...]:
     """PROOF(first, leaves) of RFC 6962 section 2.1.2: that the tree of `first` leaves is a prefix of this one."""
-    if not 0 < first <= len(leaves):
-        raise IndexError(f"a tree of {first} leaves is no prefix of a tree of {len(leaves)}")
+    return _consistency(first, len(leaves), lambda begin, end: root_of(leaves[begin:end]))
+
+
+def consistency_since(before: CompactRange, since: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The same of the tree `before` with the leaves `since` more: what lies before is needed by its peaks only."""
+
+    def root(begin: int, end: int) -> bytes:
+        if begin >= before.size:
+            return root_of(since[begin - before.size : end - before.size])
+        at, rest = 0, list(before.peaks)
+        while at < begin:
+            at += _largest(before.size - at)
+            rest.pop(0)
+        if end < before.size:
+            return rest[0]  # the proof asks for whole subtrees of what lies before, or for all that is left of it
+        return CompactRange(before.size - begin, tuple(rest)).root()
+
+    return _consistency(before.size, before.size + len(since), root)
+
+
+def _consistency(first: int, size: int, root: Callable[[int, int], bytes]) -> tuple[bytes, ...]:
+    """`root` gives the root over the leaves from one to before another."""
+    if not 0 < first <= size:
+        raise IndexError(f"a tree of {first} leaves is no prefix of a tree of {size}")
     proof: list[bytes] = []
-    begin, end, whole = 0, len(leaves), True
+    begin, end, whole = 0, size, True
     while first != end:
         middle = begin + _left_size(end - begin)
         if first <= middle:
-            proof.append(root_of(leaves[middle:end]))
+            proof.append(root(middle, end))
             end = middle
         else:
-            proof.append(root_of(leaves[begin:middle]))
+            proof.append(root(begin, middle))
             begin, whole = middle, False
     if not whole:
-        proof.append(root_of(leaves[begin:end]))
+        proof.append(root(begin, end))
     return tuple(reversed(proof))
 
 
@@ -141,6 +163,11 @@ def verify_consistency(
 def _left_size(size: int) -> int:
     """The largest power of two below `size`: where RFC 6962 splits a tree."""
     return 1 << (size - 1).bit_length() - 1
+
+
+def _largest(size: int) -> int:
+    """The largest power of two in `size`: how many leaves the first peak of such a tree covers."""
+    return 1 << size.bit_length() - 1
 
 
 def _parts(index: int, size: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from pipeline.audit.tree import (
     CompactRange,
     ProofError,
     consistency_proof,
+    consistency_since,
     inclusion_proof,
     leaf_hash,
     root_of,
@@ -108,6 +109,14 @@ def test_every_prefix_is_consistent_and_a_changed_one_is_not(values, data):
         verify_consistency(first, len(leaves), proof, forged, after)
     with pytest.raises(ProofError):
         verify_consistency(first, len(leaves), (*proof, before), before, after)
+
+
+@given(VALUES, st.data())
+def test_what_lies_before_is_needed_by_its_peaks_only(values, data):
+    leaves = hashes(values)
+    first = data.draw(st.integers(1, len(leaves)))
+    before = CompactRange().extend(leaves[:first])
+    assert consistency_since(before, leaves[first:]) == consistency_proof(leaves, first)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (3, 2), (-1, 5)])
