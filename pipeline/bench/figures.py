@@ -2,7 +2,8 @@
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -13,6 +14,10 @@ FIGURES: Final[Mapping[str, str]] = {
     "pipeline": "one notice to many mail subscribers through everything, the log on",
     "latency": "event published to mail taken, idle and while a large update is being sent",
     "fanout": "a notice walked through 10,000, 100,000 and 1,000,000 subscribers",
+    "sms": "one notice to many subscribers of text messages, beside twilio's own client",
+    "x": "a burst of incidents posted on X, beside tweepy's own client",
+    "replay": "recorded journals decided on again, entry by entry",
+    "verify": "an exported log of 100,000 entries verified, beside hashlib and pymerkle",
 }
 """Module in this package -> what it measures."""
 
@@ -129,6 +134,13 @@ def merge(results: Path, found: Figure) -> None:
     known[found.name] = found.entry()
     results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def rate(run: Callable[[], object], count: int) -> float:
+    """How many a second, where `run` does so many."""
+    begun = time.perf_counter()
+    run()
+    return count / (time.perf_counter() - begun)
 
 
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:

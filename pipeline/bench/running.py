@@ -1,7 +1,7 @@
 """The whole of Tocsin, running for a figure: a broker, the three rooms, and mail to wherever the figure says."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,18 @@ from schemas.policy import PolicyPublished, hash_of
 ACCEPTED: Final = b'"result":"accepted"'
 AT_ONCE: Final = 5_000
 """Records written before the broker's answers are awaited."""
+MANNERS: Final = ("  at most: ", "  quiet hours: ")
+"""How the policy's lines begin that spare people."""
+
+
+def mail(number: int) -> dict[str, str]:
+    """A reader's address of mail."""
+    return {"email": f"reader{number}@example.com"}
+
+
+def phone(number: int) -> dict[str, str]:
+    """A reader's telephone number."""
+    return {"phone": f"+49151{10_000_000 + number}"}
 
 
 @dataclass(frozen=True)
@@ -37,13 +49,20 @@ class Running:
     broker: str
     producer: AIOKafkaProducer
 
-    async def subscribe(self, count: int, *, audience: str = "customers", first: int = 0) -> None:
-        """So many readers of mail, numbered from `first` on."""
+    async def subscribe(
+        self,
+        count: int,
+        *,
+        audience: str = "customers",
+        first: int = 0,
+        reached: Callable[[int], dict[str, str]] = mail,
+    ) -> None:
+        """So many readers, numbered from `first` on; `reached`: by which address."""
         vault, at = Vault.open(self.settings), now()
         for start in range(first, first + count, AT_ONCE):
             made = []
             for number in range(start, min(start + AT_ONCE, first + count)):
-                row = registration({"audiences": [audience], "email": f"reader{number}@example.com"})
+                row = registration({"audiences": [audience], **reached(number)})
                 made.append(subscribe(vault, row, f"{number:032x}", at))
             for stage in zip(*made, strict=True):
                 sent = [await self.producer.send(one.topic, **_fields(one)) for one in stage]
@@ -51,11 +70,10 @@ class Running:
                     await answer
 
     async def lift_the_cap(self) -> None:
-        """A reader of a figure is told more often than people should be."""
+        """A reader of a figure is told more often than people should be, and at any hour."""
         documents = dict(policy.load(self.settings.policy_dir).documents)
-        documents["cadence.yaml"] = "".join(
-            line for line in documents["cadence.yaml"].splitlines(keepends=True) if not line.startswith("  at most: ")
-        )
+        lines = documents["cadence.yaml"].splitlines(keepends=True)
+        documents["cadence.yaml"] = "".join(line for line in lines if not line.startswith(MANNERS))
         changed = PolicyPublished(name="bench", hash=hash_of(documents), documents=documents)
         given = codec.encode(topics.POLICIES, changed, id=changed.hash, source="/bench", subject=changed.name)
         await connect.send(self.producer, given)
@@ -94,9 +112,9 @@ class Outcomes:
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
 
-    async def accepted(self, incident: str, count: int) -> None:
-        """Returns when so many messages of an incident were accepted since this was asked last."""
-        wanted, found = f'"incident":"{incident}"'.encode(), 0
+    async def accepted(self, incident: str | None, count: int) -> None:
+        """Returns when so many messages, of one incident or of any, were accepted since this was asked last."""
+        wanted, found = b"" if incident is None else f'"incident":"{incident}"'.encode(), 0
         while found < count:
             for records in (await self._consumer.getmany(timeout_ms=1000)).values():
                 values = (record.value or b"" for record in records)

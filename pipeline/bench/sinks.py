@@ -1,5 +1,6 @@
-"""Servers that mail is measured against, on loopback: Postfix's smtp-sink, a delay before it, TLS before it."""
+"""Servers to measure against, on loopback: Postfix's smtp-sink, the sandbox, a delay before them, TLS before them."""
 
+import json
 import os
 import shutil
 import socket
@@ -7,12 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import ConfigurationError
+from pipeline.sandbox import Sandbox
+from pipeline.sandbox.server import NO_LIMIT
 
 HOST: Final = "127.0.0.1"
 _START_S: Final = 10.0
@@ -43,6 +47,26 @@ def delayed(target: int, delay_ms: int) -> Iterator[int]:
     command = [sys.executable, "-m", "pipeline.bench.delay", str(port), str(target), str(delay_ms)]
     with _running(command, port):
         yield port
+
+
+@contextmanager
+def doubles(delay_ms: int = 0) -> Iterator[dict[str, str]]:
+    """The settings that lead to the sandbox's Twilio and X, in a process of their own, replies `delay_ms` late.
+
+    Twilio reports nothing on a message once it has it: whoever is measured has no web service to be told.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "pipeline.cli", "sandbox", "--http-port", str(port), "--x-limit", NO_LIMIT]
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(_running(command, port, {"TOCSIN_DATA_DIR": directory}))
+        fault = json.dumps({"service": "twilio", "kind": "stuck", "times": None}).encode()
+        urllib.request.urlopen(f"http://{HOST}:{port}/faults", fault, timeout=_START_S).close()
+        port = stack.enter_context(delayed(port, delay_ms)) if delay_ms else port
+        environment = Sandbox(http_port=port, x_posts_per_window=int(NO_LIMIT)).settings_env()
+        given = {name.removeprefix("TOCSIN_").lower(): value for name, value in environment.items()}
+        del given["smtp_url"]  # mail is not what it is for
+        yield given
 
 
 @contextmanager
@@ -81,9 +105,10 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int) -> Iterator[None]:
+def _running(command: Sequence[str], port: int, environment: Mapping[str, str] | None = None) -> Iterator[None]:
     """A process of our own that listens on `port`."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    given = {**os.environ, **(environment or {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=given)
     try:
         _await_port(process, port)
         yield

@@ -153,7 +153,7 @@ def _tamed(content: object) -> dict[str, Any]:
     return kept
 
 
-class _Session:
+class Session:
     """What tweepy needs of a session: its `request`, here with the host rewritten. tweepy's own host is hard-coded."""
 
     def __init__(self, settings: XSettings) -> None:
@@ -161,6 +161,7 @@ class _Session:
         self._inner = session(settings.connect_timeout_s, settings.timeout_s, _Answer)
 
     def request(self, method: str, url: str | URL, **options: Any) -> Any:
+        """A request to the host that is set, in place of X's own."""
         # A URL that is a text is not encoded yet; tweepy hands over a signed one as URL, which must stay as it is.
         target = url if isinstance(url, URL) else URL(url)
         if self._base is not None:
@@ -168,6 +169,7 @@ class _Session:
         return self._inner.request(method, target, **options)
 
     async def close(self) -> None:
+        """Closes the connections."""
         await self._inner.close()
 
 
@@ -259,7 +261,7 @@ class XSender:
 
     async def _bounded(self, call: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
         if self._client.session is None:
-            self._client.session = _Session(self._settings)
+            self._client.session = Session(self._settings)
         async with asyncio.timeout(self._settings.timeout_s):
             answer: dict[str, Any] = await call(*arguments, **options)
             return answer
