@@ -99,7 +99,7 @@ def _root(export: Path, tree: Callable[..., Any]) -> None:
     grown = tree(algorithm="sha256")
     for line in read_lines(export):
         grown.append_entry(line)
-    grown.get_state()
+    grown.get_root()
 
 
 def _pymerkle() -> Callable[..., Any]:

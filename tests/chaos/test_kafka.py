@@ -1,4 +1,4 @@
-"""On Apache Kafka: what the embedded broker cannot show. kill -9 of the broker, and two workers of which one dies."""
+"""On Apache Kafka: what the embedded broker cannot show. kill -9 of the broker; several workers of which one dies."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -9,12 +9,20 @@ import pytest
 from pipeline.broker.kafka import ApacheKafka, fetch_jars, java
 from pipeline.errors import TocsinError
 from pipeline.sandbox import Sandbox
+from schemas.base import Severity
+from schemas.delivery import Result
+from schemas.incident import IncidentOpened
 from tests.chaos.supervision import supervised
 from tests.chaos.test_kills import INCIDENTS, INTENTS, PEOPLE, tell
 from tests.chaos.verdict import judge
-from tests.system import System, running
+from tests.system import System, channel_counts, running
 
 pytestmark = pytest.mark.kafka
+
+MANY_MAILS, MANY_TEXTS = 3_000, 150
+OPENED = IncidentOpened(title="Payments fail", severity=Severity.MAJOR, summary="One payment in three fails.")
+WORKERS = ("1", "2", "3")
+CAP_SEGMENTS, SMS_PER_S = 60, 10
 
 
 @pytest.fixture
@@ -25,6 +33,13 @@ async def kafka(tmp_path: Path) -> ApacheKafka:
         return ApacheKafka(tmp_path, fetch_jars())
     except TocsinError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+async def empty(kafka: ApacheKafka) -> AsyncIterator[System]:
+    """One that nobody has subscribed to yet, with as many partitions as three workers share."""
+    async with Sandbox() as sandbox, running(kafka, sandbox, (), partitions=9) as found:
+        yield found
 
 
 @pytest.fixture
@@ -65,3 +80,44 @@ async def test_of_two_workers_one_is_killed_and_the_other_takes_over(system: Sys
     verdict = judge(system, found, f"one of two {room} workers killed after {before} mails", fired=True)
     verdict.check()
     assert verdict.intents == INTENTS
+
+
+def texts(count: int) -> dict[str, dict[str, str]]:
+    return {f"sms-{n}": {"phone": f"+1415555{1000 + n}"} for n in range(count)}
+
+
+async def test_of_three_workers_one_is_killed_in_the_middle_of_a_large_send(empty: System) -> None:
+    await empty.subscribe_all({f"mail-{n}": {"email": f"p{n}@example.com"} for n in range(MANY_MAILS)})
+    await empty.subscribe_all(texts(MANY_TEXTS))
+    await empty.start("decide")
+    for worker in WORKERS:
+        await empty.start("deliver", worker=worker, env={"TOCSIN_SMS_PER_S": "8"})  # so that both are under way
+    await empty.publish("INC", OPENED)
+    await empty.sandbox.wait_for(lambda: len(empty.sandbox.mails) > MANY_MAILS / 6, timeout=60)
+    await empty.stop("deliver", signal.SIGKILL, worker="2")
+    mails, texted = len(empty.sandbox.mails), len(empty.sandbox.texts)
+    found = await empty.all_settled(MANY_MAILS + MANY_TEXTS, within_s=180)
+    injected = f"one of three deliver workers killed after {mails} mails and {texted} SMS"
+    verdict = judge(empty, found, injected, fired=mails < MANY_MAILS and texted < MANY_TEXTS)
+    verdict.check()
+    assert verdict.intents == MANY_MAILS + MANY_TEXTS
+
+
+async def test_three_workers_together_keep_a_spending_cap(empty: System) -> None:
+    """What each knows of the others is some two seconds old: in these the bucket gives so much, and what it saved."""
+    env = {"TOCSIN_SMS_CAP_PER_INCIDENT": str(CAP_SEGMENTS), "TOCSIN_SMS_PER_S": str(SMS_PER_S)}
+    await empty.subscribe_all(texts(MANY_TEXTS))
+    await empty.start("decide")
+    for worker in WORKERS:
+        await empty.start("deliver", worker=worker, env=env)
+    await empty.publish("INC", OPENED)
+    found = await empty.all_settled(MANY_TEXTS, within_s=120)
+    verdict = judge(empty, found, f"a cap of {CAP_SEGMENTS} segments, three workers", fired=True)
+    verdict.check()
+    spent = sum(text.num_segments for text in empty.sandbox.texts)
+    each = empty.sandbox.texts[0].num_segments
+    print(f"{spent} segments spent of {CAP_SEGMENTS}; {dict(channel_counts(found))}")
+    assert CAP_SEGMENTS - each < spent <= CAP_SEGMENTS + 3 * SMS_PER_S * each
+    counted = channel_counts(found)
+    assert counted[Result.ACCEPTED] == len(empty.sandbox.texts)
+    assert counted[Result.PARKED] == found.reasons["spending_cap"] == MANY_TEXTS - len(empty.sandbox.texts)
