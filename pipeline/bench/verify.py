@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline.audit.note import Checkpoint, PublicKey, sign
 from pipeline.audit.seal import Chain, seal, source_of
 from pipeline.audit.segments import read_lines
-from pipeline.audit.verify import exported, verify
+from pipeline.audit.verify import Vouchers, exported, verify
 from pipeline.bench.figures import Measured, medians, rate
 from pipeline.errors import ConfigurationError, TocsinError
 from schemas import codec, topics
@@ -38,10 +38,10 @@ def measure(runs: int) -> Iterator[Measured]:
     tree = _pymerkle()
     with TemporaryDirectory() as directory:
         export = Path(directory) / "log.jsonl"
-        checkpoint, key = write(export, ENTRIES)
+        vouchers = write(export, ENTRIES)
 
         def ours() -> None:
-            result = verify(exported(read_lines(export)), checkpoint=checkpoint, key=key)
+            result = verify(exported(read_lines(export)), vouchers)
             if not result.ok or result.signed != ENTRIES:
                 raise TocsinError(f"the log does not verify: {result.findings[:3]}")
 
@@ -55,7 +55,7 @@ def measure(runs: int) -> Iterator[Measured]:
     yield Measured("verify", "entries/s", found.pop("ours"), found, size)
 
 
-def write(export: Path, entries: int) -> tuple[bytes, PublicKey]:
+def write(export: Path, entries: int) -> Vouchers:
     """An exported log of so many entries; what vouches for it."""
     chain, private = Chain(), Ed25519PrivateKey.generate()
     with export.open("wb") as file:
@@ -65,7 +65,7 @@ def write(export: Path, entries: int) -> tuple[bytes, PublicKey]:
             file.write(sealed.value + b"\n")
             chain = sealed.chain
     note = sign(Checkpoint(LOG, chain.size, chain.tree.root()).text, LOG, private)
-    return note, PublicKey(LOG, private.public_key().public_bytes_raw())
+    return Vouchers(note, str(PublicKey(LOG, private.public_key().public_bytes_raw())))
 
 
 def _record(number: int) -> codec.Record:

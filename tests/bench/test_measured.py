@@ -14,10 +14,10 @@ from pipeline.bench.figures import measured
 
 def test_the_log_that_is_verified_for_a_figure_is_a_real_one(tmp_path: Path) -> None:
     export = tmp_path / "log.jsonl"
-    checkpoint, key = verifying.write(export, 10)
+    vouchers = verifying.write(export, 10)
     lines = list(read_lines(export))
-    assert verify(exported(lines), checkpoint=checkpoint, key=key).ok
-    assert not verify(exported([*lines[:4], lines[4] + b" ", *lines[5:]]), checkpoint=checkpoint, key=key).ok
+    assert verify(exported(lines), vouchers).ok
+    assert not verify(exported([*lines[:4], lines[4] + b" ", *lines[5:]]), vouchers).ok
 
 
 def test_the_verifier_is_measured_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
