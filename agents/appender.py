@@ -17,7 +17,8 @@ from aiokafka.errors import KafkaError
 from agents.archiving import Archiver
 from agents.sources import Sources
 from pipeline import failpoints
-from pipeline.audit.checkpoint import Notary
+from pipeline.audit.checkpoint import Notary, checkpoint_path
+from pipeline.audit.cosigning import Cosigning
 from pipeline.audit.held import Held
 from pipeline.audit.people import SEED_BYTES, commitment_of
 from pipeline.audit.seal import SOURCE, Sealed, Source, seal, seal_own, sealed_again
@@ -51,6 +52,7 @@ class Appender:
         self._held = Held()
         self._segments = Segments(settings.data_dir / "audit" / "segments")
         self._archiver = Archiver(settings, settings.archive, clock) if settings.archive else None
+        self._cosigning: Cosigning | None = None
         self._next_offset = 0
 
     @property
@@ -79,9 +81,11 @@ class Appender:
             async with AsyncExitStack() as opened:
                 self._producer = await opened.enter_async_context(connect.open_producer(self._settings))
                 self._notary = Notary(self._settings.data_dir, self._monotonic)
+                if self._settings.witness_url is not None:
+                    self._cosigning = Cosigning(self._settings.witness_url, self._settings.data_dir)
                 await self._recover()
                 await self._settle()
-                self._notary.sign(self._held.chain)
+                self._sign()
                 self._notary.change_key(self._held.keys)
                 await self._take_turn()
                 sources = Sources(self._settings, self._held, self._monotonic)
@@ -90,9 +94,10 @@ class Appender:
                 if self._archiver is not None:
                     await self._archiver.once()
                 at_work()
-                async with self._archiving():
-                    await self._follow(sources)
-                self._notary.sign(self._held.chain)
+                async with self._witnessed():
+                    async with self._archiving():
+                        await self._follow(sources)
+                    self._sign()
                 if self._archiver is not None:
                     await self._archiver.once()
         finally:
@@ -113,12 +118,34 @@ class Appender:
                 return lock
         return None
 
+    def _take_note(self) -> None:
+        """One entry more: those who vouch for the log follow each."""
+        self._notary.follow(self._held.chain)
+        if self._cosigning is not None:
+            self._cosigning.follow(self._held.chain)
+
+    def _sign(self) -> None:
+        note = self._notary.sign(self._held.chain)
+        if self._cosigning is not None and note is not None:
+            self._cosigning.offer(note)
+
+    @asynccontextmanager
+    async def _witnessed(self) -> AsyncIterator[None]:
+        """Shows the checkpoints to the witness, beside the work of the block."""
+        if self._cosigning is None:
+            yield
+            return
+        if self._notary.last is not None:  # it may not have seen the last one of before
+            self._cosigning.offer(checkpoint_path(self._settings.data_dir).read_bytes())
+        async with self._cosigning.at_work():
+            yield
+
     # --- continuing
 
     async def _recover(self) -> None:
         """Folds the log; gives the segments what they lack of it, and the broker what it lost of them."""
         self._segments.open()
-        self._notary.follow(self._held.chain)
+        self._take_note()
         self._next_offset = await self._end()
         on_disk, lacking = iter(self._segments), list[bytes]()
         async for record in connect.read_all(self._settings, topics.AUDIT_LOG.name):
@@ -126,7 +153,7 @@ class Appender:
             value = record.value or b""
             if not self._held.take(value):
                 continue
-            self._notary.follow(self._held.chain)
+            self._take_note()
             line = next(on_disk, None)
             if line is None:
                 lacking.append(value)
@@ -157,7 +184,7 @@ class Appender:
             for value in batch:
                 one = self._again(value)
                 self._held.add(one)
-                self._notary.follow(self._held.chain)
+                self._take_note()
                 sealed.append(one)
             await self._append(sealed)
 
@@ -219,7 +246,7 @@ class Appender:
                 await self._seal(batch)
             await self._introduce()
             if self._notary.due():
-                self._notary.sign(self._held.chain)
+                self._sign()
 
     async def _seal(self, batch: Sequence[tuple[Record, Source]]) -> None:
         sealed, at = list[Sealed](), self._held.chain
@@ -242,7 +269,7 @@ class Appender:
         if said is None:
             return
         await self._keep([seal_own(self._held.chain, said, self._clock())])
-        self._notary.sign(self._held.chain)
+        self._sign()
         failpoints.hit("record.key_introduced")
         if self._notary.change_key(self._held.keys):
             log.warning("the log is signed with another key from entry %d on: %s",
@@ -253,7 +280,7 @@ class Appender:
         failpoints.hit("record.after_append")
         for one in sealed:
             self._held.add(one)
-            self._notary.follow(self._held.chain)
+            self._take_note()
         self._segments.append([one.value for one in sealed])
 
     async def _append(self, sealed: Sequence[Sealed]) -> None:

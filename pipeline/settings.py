@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, description="of every topic that is partitioned")
     replication: int = Field(default=1, ge=1, description="copies of every topic; 3 on a real cluster")
 
+    witness_url: str | None = Field(
+        default=None, description="where a witness cosigns checkpoints; its key is in keys/witness.pub; unset: nobody"
+    )
     archive: str | None = Field(
         default=None, description="where the log is copied to: a folder, or s3://bucket/prefix; unset: nowhere"
     )

@@ -14,6 +14,7 @@ from typing import Self
 import psutil
 
 from pipeline import clock
+from pipeline.audit.checkpoint import public_key_path, witness_key_path
 from pipeline.broker import connect, runfile, topics
 from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
 from pipeline.broker.locks import held
@@ -29,6 +30,8 @@ READY_TIMEOUT_S = 90.0
 RESTARTS_BEFORE_READY = 2
 """A process that ends that often while it is awaited will not come up by itself."""
 POLL_S = 0.05
+STAY = {"sandbox", "witness"}
+"""What the rooms need until their end."""
 
 
 class Supervisor:
@@ -43,6 +46,7 @@ class Supervisor:
         *,
         sandbox: bool = False,
         web: bool = True,
+        witness: bool = False,
         rooms: tuple[str, ...] = ROOMS,
         say: Say = lambda _line: None,
     ) -> None:
@@ -52,6 +56,7 @@ class Supervisor:
         self.inbox_url: str | None = None
         self.up_file = settings.data_dir / "run" / "up.json"
         self._with_sandbox, self._with_web, self._rooms, self._say = sandbox, web, rooms, say
+        self._with_witness = witness
         self._open = AsyncExitStack()
         self._started = clock.now()
 
@@ -83,6 +88,8 @@ class Supervisor:
                 self._say(said)
             if self._with_sandbox:
                 await self._start_sandbox()
+            if self._with_witness:
+                await self._start_witness()
             if self._with_web:
                 self.settings = with_web_port(self.settings)
             # The rooms stop together, and before anything that they need.
@@ -164,6 +171,21 @@ class Supervisor:
         self.inbox_url = said["inbox_url"]
         self.settings = overridden(self.settings, said["env"])
 
+    async def _start_witness(self) -> None:
+        """Its key must be there before the record room is."""
+        data_dir = self.settings.data_dir
+        port = next(candidate for candidate in random.sample(PORTS, 50) if is_free(candidate))
+        told = ["--dir", str(data_dir / "witness"), "--log", str(public_key_path(data_dir)), "--port", str(port)]
+        command = ["-m", "pipeline.cli", "audit", "witness", *told]
+        witness = await self._start("witness", command, _ready_file(self.settings, "witness"))
+        self._open.push_async_callback(witness.stop)
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await self._ready(witness)
+        key = witness_key_path(data_dir)
+        key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key.write_bytes((data_dir / "witness" / "witness.pub").read_bytes())
+        self.settings = overridden(self.settings, {"TOCSIN_WITNESS_URL": f"http://127.0.0.1:{port}"})
+
     async def _start(self, name: str, command: list[str], is_ready: Callable[[int], bool]) -> Supervised:
         process = Supervised(
             name, command, self.settings, is_ready=is_ready, say=self._say, changed=self._write_up_file
@@ -173,7 +195,7 @@ class Supervisor:
         return process
 
     async def _stop_rooms(self) -> None:
-        await asyncio.gather(*(process.stop() for name, process in self.processes.items() if name != "sandbox"))
+        await asyncio.gather(*(process.stop() for name, process in self.processes.items() if name not in STAY))
 
     def _write_up_file(self) -> None:
         runfile.write_own(

@@ -157,15 +157,18 @@ class Notary:
             return False
         return len(self._since) >= EVERY_ENTRIES or self._now() - self._signed_at >= EVERY_S
 
-    def sign(self, chain: Chain) -> None:
-        """Signs `chain` and keeps the checkpoint on disk. Raises AuditError if it does not continue the last one."""
+    def sign(self, chain: Chain) -> bytes | None:
+        """Signs `chain`, keeps the checkpoint on disk and returns it; None if there is nothing new.
+
+        Raises AuditError if it does not continue the last one.
+        """
         if self._before is None:
             signed = self.last.size if self.last else 0
             raise AuditError(
                 f"the log was cut: {self._path} is signed for {signed} entries, and it ends after {chain.size}"
             )
         if not self._since:
-            return
+            return None
         if self._stored() != self.last:
             raise AuditError(f"{self._path} was changed by someone else: not signed")
         self._check(self._before)
@@ -178,8 +181,9 @@ class Notary:
         checkpoint = Checkpoint(self.public.name, chain.size, chain.tree.root())
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._path, sign(checkpoint.text, self.public.name, self._key))
+            replace_file(self._path, note := sign(checkpoint.text, self.public.name, self._key))
         self.last, self._before, self._since, self._signed_at = checkpoint, tree, [], self._now()
+        return note
 
     def introduction(self, size: int, introduced: Sequence[str]) -> KeyIntroduced | None:
         """What has to be sealed as entry `size` before a key that waits can sign; None if none waits.

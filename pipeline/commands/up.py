@@ -15,12 +15,15 @@ def up(
         bool, typer.Option("--sandbox", help="send to stand-ins for SMTP, Twilio and X; nothing leaves this machine")
     ] = False,
     web: Annotated[bool, typer.Option(help="the HTTP service for unsubscribing and callbacks")] = True,
+    witness: Annotated[
+        bool, typer.Option("--witness", help="a witness of the log beside it; one on another machine is worth more")
+    ] = False,
 ) -> None:
     """Start the broker (unless TOCSIN_BROKER names one), the rooms and the web service; Ctrl-C stops all in order."""
-    asyncio.run(_up(Settings(), sandbox, web))
+    asyncio.run(_up(Settings(), sandbox, web, witness))
 
 
-async def _up(settings: Settings, sandbox: bool, web: bool) -> None:
+async def _up(settings: Settings, sandbox: bool, web: bool, witness: bool) -> None:
     loop, work = asyncio.get_running_loop(), asyncio.current_task()
     asked = False
 
@@ -34,7 +37,7 @@ async def _up(settings: Settings, sandbox: bool, web: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     try:
-        async with Supervisor(settings, sandbox=sandbox, web=web, say=_say) as supervisor:
+        async with Supervisor(settings, sandbox=sandbox, web=web, witness=witness, say=_say) as supervisor:
             await supervisor.ready()
             _say_where(supervisor)
             await asyncio.Event().wait()
