@@ -12,6 +12,7 @@ TocsinError
 ├── AuditError              the log cannot be read, or an append was not where it was expected
 │   ├── NoteError           a checkpoint is no signed note (audit.note)
 │   └── ArchiveUnreachable  the archive cannot be read or written now
+├── ProjectionError         the SQL projection cannot be read or made
 ├── BadAddress              no address that can be reached (addresses)
 ├── BadFile, Refused        a file of subscribers, or a line of it, cannot be taken (registrations)
 ├── RecordingError          a file of recorded incidents cannot be read (recorded)
@@ -63,3 +64,7 @@ class AuditError(TocsinError):
 
 class ArchiveUnreachable(AuditError):
     """The archive cannot be read or written now."""
+
+
+class ProjectionError(TocsinError):
+    """The SQL projection cannot be read or made."""

@@ -45,6 +45,11 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="how long the archive may be out of reach before sealing stops, in seconds"
     )
 
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://[user[:password]@]host/name for the projection; unset: SQLite in the data directory",
+    )
+
     sandbox: bool = Field(default=False, description="accept virtual clocks on the inputs; never in production")
     secret: SecretStr | None = Field(
         default=None, description="at least 32 characters; unset: a file of mode 0600 in the data directory"

@@ -119,8 +119,12 @@ def history(entries: Iterable[AuditEntry], incident: str) -> History:
 def _deliver(found: History, record: Record) -> None:
     if isinstance(record, NoticeSuperseded):
         found.superseded.append(record)
-        return
-    fates = found.fates.setdefault((record.seq, record.channel), {})
+    else:
+        forward(found.fates.setdefault((record.seq, record.channel), {}), record)
+
+
+def forward(fates: dict[str, Fate], record: Delivery | ParkedOrdered) -> None:
+    """Takes the fates of one notice on one channel further by what a record says of it."""
     if isinstance(record, DeliveriesEnded):
         for outcome in record.outcomes:
             fates[outcome.recipient] = fates.get(outcome.recipient, Fate()).ended(record, outcome)

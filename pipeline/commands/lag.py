@@ -63,6 +63,13 @@ async def _committed(admin: Any, group: str, parts: list[Part]) -> dict[Part, in
     return {(part.topic, part.partition): place.offset for part, place in told.items() if place.offset >= 0}
 
 
+async def log_length(settings: Settings) -> int:
+    """How many records stand in the topic of the log. Raises BrokerError."""
+    async with connect.open_reader(settings) as reader:
+        begins, ends = await _bounds(reader, (topics.AUDIT_LOG,), settings)
+    return behind(begins, ends, {})
+
+
 async def sealed_up_to(settings: Settings, wanted: Iterable[Part]) -> dict[Part, int]:
     """Per partition of the sealed topics, the offset after the record that was sealed last.
 

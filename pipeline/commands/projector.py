@@ -1,0 +1,31 @@
+"""`tocsin projector`: keeps the SQL projection up with the log."""
+
+import asyncio
+import os
+import signal
+
+from pipeline.settings import Settings
+
+
+def projector() -> None:
+    """Follow the log into SQL tables: SQLite in the data directory, or PostgreSQL at TOCSIN_DATABASE_URL."""
+    from pipeline.web import logs
+
+    logs.configure()
+    asyncio.run(_project(Settings()))
+
+
+async def _project(settings: Settings) -> None:
+    from pipeline.broker import runfile
+    from pipeline.projection.projector import Projector
+
+    ready = runfile.run_dir(settings.data_dir) / "projector.ready"
+    work = Projector(settings, lambda: runfile.write_own(ready))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.stop)
+    try:
+        await work.run()
+    finally:
+        if (said := runfile.read(ready)) is not None and said["pid"] == os.getpid():
+            ready.unlink(missing_ok=True)

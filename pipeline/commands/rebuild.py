@@ -1,0 +1,49 @@
+"""`tocsin rebuild`: the SQL projection anew from the log, while the old one goes on serving."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.audit.segments import read_lines
+from pipeline.errors import ProjectionError
+from pipeline.settings import Settings
+
+
+def rebuild(
+    export: Annotated[
+        Path | None, typer.Option(help="An export, or a directory of segments, in place of the topic.")
+    ] = None,
+) -> None:
+    """Make the SQL projection anew from the log; the old one serves until the new one takes its place."""
+    began = time.perf_counter()
+    entries = asyncio.run(_rebuild(Settings(), export))
+    took = time.perf_counter() - began
+    typer.echo(f"the projection was made anew of {entries:,} entries in {took:.1f} s ({entries / took:,.0f} a second)")
+
+
+async def _rebuild(settings: Settings, export: Path | None) -> int:
+    from pipeline.commands.lag import log_length
+    from pipeline.projection import rebuilding
+    from pipeline.projection.homes import home
+    from pipeline.projection.projector import DATABASE_ERRORS, said
+
+    where = home(settings)
+    if export is None:
+        log, total = rebuilding.from_topic(settings), await log_length(settings)
+    else:
+        log, total = rebuilding.from_files(export), sum(1 for _ in read_lines(export))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("entries", total=total)
+        try:
+            return await rebuilding.rebuild(settings, where, log, lambda taken: progress.advance(task, taken))
+        except DATABASE_ERRORS as error:
+            raise ProjectionError(
+                f"the projection cannot be made anew: {said(error)}; the old one serves on"
+            ) from error
