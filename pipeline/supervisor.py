@@ -1,4 +1,4 @@
-"""Everything on one machine: the embedded broker, the sandbox, the rooms and the web service, one process each.
+"""Everything on one machine: the embedded broker, the sandbox, rooms, web service and projector, one process each.
 
 `<data_dir>/run/up.json` says what runs: `pid` and `created` of the supervisor, `started` (RFC 3339), `broker`
 (host:port), `web_url` and `inbox_url` (null without one); and under `processes` by name: pid, created, restarts, log.
@@ -47,6 +47,7 @@ class Supervisor:
         sandbox: bool = False,
         web: bool = True,
         witness: bool = False,
+        projection: bool = False,
         rooms: tuple[str, ...] = ROOMS,
         say: Say = lambda _line: None,
     ) -> None:
@@ -56,7 +57,7 @@ class Supervisor:
         self.inbox_url: str | None = None
         self.up_file = settings.data_dir / "run" / "up.json"
         self._with_sandbox, self._with_web, self._rooms, self._say = sandbox, web, rooms, say
-        self._with_witness = witness
+        self._with_witness, self._with_projection = witness, projection
         self._open = AsyncExitStack()
         self._started = clock.now()
 
@@ -73,7 +74,7 @@ class Supervisor:
         await self.stop()
 
     async def start(self) -> None:
-        """Starts broker, topics, policy, sandbox, rooms and web service, in this order; `ready` awaits the latter.
+        """Starts broker, topics, policy, sandbox, rooms, web service, projector; `ready` awaits the last ones.
 
         Raises BrokerError (AlreadyRunning, TopicMismatch …), PolicyError, ConfigurationError; then nothing is left
         running.
@@ -98,6 +99,9 @@ class Supervisor:
                 await self._start(room, ["-m", "agents", room], _ready_file(self.settings, room))
             if self._with_web:
                 await self._start("web", ["-m", "pipeline.cli", "web"], _ready_file(self.settings, "web"))
+            if self._with_projection:
+                command = ["-m", "pipeline.cli", "projector"]
+                await self._start("projector", command, _ready_file(self.settings, "projector"))
         except BaseException:
             await self.stop()
             raise
@@ -123,7 +127,7 @@ class Supervisor:
             await asyncio.sleep(POLL_S)
 
     async def stop(self) -> None:
-        """Stops the rooms and the web service, then the sandbox, then the broker; each is waited for."""
+        """Stops the rooms, the web service and the projector, then the sandbox, then the broker; each is waited for."""
         await self._open.aclose()
 
     async def _start_broker(self) -> None:

@@ -98,7 +98,7 @@ async def _demo(
     began, work = time.monotonic(), asyncio.current_task()
     if work is not None:  # SIGTERM, like Ctrl-C, stops everything in order
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-    async with Supervisor(settings, sandbox=True, say=_say) as supervisor:
+    async with Supervisor(settings, sandbox=True, projection=True, say=_say) as supervisor:
         await supervisor.ready()
         _say(f"all rooms are ready after {time.monotonic() - began:.0f} s")
         settings = supervisor.settings

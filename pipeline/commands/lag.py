@@ -63,6 +63,24 @@ async def _committed(admin: Any, group: str, parts: list[Part]) -> dict[Part, in
     return {(part.topic, part.partition): place.offset for part, place in told.items() if place.offset >= 0}
 
 
+async def projection_lag(settings: Settings) -> int | None:
+    """How many records of the log are not in the SQL projection yet; None where there is no projection.
+
+    Raises BrokerError, and ProjectionError where the database does not answer.
+    """
+    if settings.database_url is None and not (settings.data_dir / "projection").exists():
+        return None
+    from pipeline.projection.reader import reader  # SQLAlchemy is not imported where nothing is projected
+
+    async with reader(settings) as found:
+        if found is None:
+            return None
+        reached = (await found.place()).topic_offset
+    async with connect.open_reader(settings) as asked:
+        begins, ends = await _bounds(asked, (topics.AUDIT_LOG,), settings)
+    return behind(begins, ends, {(topics.AUDIT_LOG.name, 0): reached})
+
+
 async def log_length(settings: Settings) -> int:
     """How many records stand in the topic of the log. Raises BrokerError."""
     async with connect.open_reader(settings) as reader:

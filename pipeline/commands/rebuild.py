@@ -31,7 +31,7 @@ async def _rebuild(settings: Settings, export: Path | None) -> int:
     from pipeline.commands.lag import log_length
     from pipeline.projection import rebuilding
     from pipeline.projection.homes import home
-    from pipeline.projection.projector import DATABASE_ERRORS, said
+    from pipeline.projection.reader import DATABASE_ERRORS, said
 
     where = home(settings)
     if export is None:

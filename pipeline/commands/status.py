@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 from pipeline.broker import connect, runfile
 from pipeline.clock import now as real_now
-from pipeline.commands.lag import lags
+from pipeline.commands.lag import lags, projection_lag
 from pipeline.commands.overview import owed, read_journal
 from pipeline.decide.state import IncidentState
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.parked import heaps
-from pipeline.errors import BrokerError
+from pipeline.errors import BrokerError, ProjectionError
 from pipeline.replay.spans import counted as counted  # others say it as this command does
 from pipeline.settings import Settings
 from schemas import codec, topics
@@ -81,6 +81,7 @@ class Status(BaseModel):
     problem: str | None = None
     workers: list[Worker]
     lag: dict[str, int] | None = None
+    projection_problem: str | None = None
     incidents: list[Open] | None = None
     waiting: Waiting | None = None
     parked: list[ParkedHeap] | None = None
@@ -106,6 +107,11 @@ async def gather(settings: Settings, now: datetime) -> Status:
     try:
         found.broker = connect.bootstrap(settings)
         found.lag = await lags(settings)
+        try:
+            if (behind := await projection_lag(settings)) is not None:
+                found.lag["projection"] = behind
+        except ProjectionError as error:
+            found.projection_problem = str(error)
         journal = await read_journal(settings)
         found.incidents = [
             _open(state, its_now(journal.entries[state.incident][-1], now)) for state in journal.under_way()
@@ -214,6 +220,8 @@ def _print(found: Status) -> None:
         console.print(f"[red]{escape(found.problem)}[/red]")
         return
     console.print("\nlag       " + ", ".join(f"{room} {lag}" for room, lag in (found.lag or {}).items()) + " records")
+    if found.projection_problem is not None:
+        console.print(f"[red]{escape(found.projection_problem)}[/red]")
     for line in _incident_lines(found.incidents or []):
         console.print(line)
     if found.waiting and found.waiting.count:

@@ -18,12 +18,13 @@ def up(
     witness: Annotated[
         bool, typer.Option("--witness", help="a witness of the log beside it; one on another machine is worth more")
     ] = False,
+    projection: Annotated[bool, typer.Option(help="the log as SQL tables, for figures and questions")] = True,
 ) -> None:
     """Start the broker (unless TOCSIN_BROKER names one), the rooms and the web service; Ctrl-C stops all in order."""
-    asyncio.run(_up(Settings(), sandbox, web, witness))
+    asyncio.run(_up(Settings(), sandbox, web, witness, projection))
 
 
-async def _up(settings: Settings, sandbox: bool, web: bool, witness: bool) -> None:
+async def _up(settings: Settings, sandbox: bool, web: bool, witness: bool, projection: bool) -> None:
     loop, work = asyncio.get_running_loop(), asyncio.current_task()
     asked = False
 
@@ -37,7 +38,9 @@ async def _up(settings: Settings, sandbox: bool, web: bool, witness: bool) -> No
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     try:
-        async with Supervisor(settings, sandbox=sandbox, web=web, witness=witness, say=_say) as supervisor:
+        async with Supervisor(
+            settings, sandbox=sandbox, web=web, witness=witness, projection=projection, say=_say
+        ) as supervisor:
             await supervisor.ready()
             _say_where(supervisor)
             await asyncio.Event().wait()

@@ -8,14 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.broker import connect
 from pipeline.errors import AlreadyRunning, AuditError
 from pipeline.projection.homes import Home, home
+from pipeline.projection.reader import DATABASE_ERRORS, said
 from pipeline.projection.reading import Batch, parsed
 from pipeline.projection.rebuilding import AT_ONCE, from_topic, rebuild
 from pipeline.projection.store import Store
@@ -25,8 +24,6 @@ from schemas import topics
 LOG = TopicPartition(topics.AUDIT_LOG.name, 0)
 WAIT_MS = 500
 AGAIN_S = 5.0
-DATABASE_ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a database that is away, full or unwilling raises; asyncpg's own come from connecting."""
 
 log = logging.getLogger("tocsin.projection")
 
@@ -122,8 +119,3 @@ def _is_beyond(batch: Batch, value: bytes | None) -> bool:
     """Whether what was read last lies beyond what comes next: then the offset to go on from meant another place."""
     entry = parsed(value or b"")
     return batch.entries == 0 and entry is not None and entry.get("index", 0) > batch.after.entries
-
-
-def said(error: BaseException) -> str:
-    """What a database said, in one line and without the statement, whose values are nobody's business in a log."""
-    return str(getattr(error, "orig", None) or error).splitlines()[0] if str(error) else type(error).__name__

@@ -50,8 +50,18 @@ def ours(compose: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_services_are_the_broker_the_mail_server_and_the_same_processes(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {"kafka", "mailpit", "init", "decide", "deliver", "record", "web"}
-    assert set(ours(compose)) == {"init", "decide", "deliver", "record", "web"}
+    assert set(compose["services"]) == {
+        "kafka",
+        "postgres",
+        "mailpit",
+        "init",
+        "decide",
+        "deliver",
+        "record",
+        "web",
+        "projector",
+    }
+    assert set(ours(compose)) == {"init", "decide", "deliver", "record", "web", "projector"}
     for name, service in compose["services"].items():
         assert set(service) <= KNOWN, name
 

@@ -23,7 +23,7 @@ def postgres() -> Iterator[str]:
     running.__exit__(None, None, None)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def settings(request: pytest.FixtureRequest, make_settings: MakeSettings) -> Settings:
     """Settings with a database of the test's own."""
     if request.param == "sqlite":

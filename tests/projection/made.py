@@ -29,7 +29,7 @@ from schemas.delivery import (
 )
 from schemas.ids import derived, intent_id
 from schemas.journal import JournalEntry, NoticeKind
-from tests.audit.logs import START, record, seal_all
+from tests.audit.logs import START, record, seal_all, subscribed, unsubscribed
 from tests.paths import REPOSITORY
 
 INCIDENT = "search-1"
@@ -100,6 +100,29 @@ def receipt(who: str, status: str, seq: int = 1, channel: Channel = Channel.SMS,
 
 def sealed(*records: Record) -> list[bytes]:
     return [one.value for one in seal_all(records)]
+
+
+SOME = (
+    intended("ann", "bob", "cem", "dora"),
+    attempted("ann", "bob", "cem"),
+    ended(Result.ACCEPTED, "ann", at=2),
+    ended(Result.UNKNOWN, "bob"),
+    ended(Result.RETRYABLE, "cem"),
+    ended(Result.SUPPRESSED, "dora"),
+    attempted("bob", attempt=2),
+    ended(Result.ACCEPTED, "bob", attempt=2, at=9),
+    intended("ann", channel=Channel.SMS),
+    attempted("ann", channel=Channel.SMS),
+    ended(Result.ACCEPTED, "ann", channel=Channel.SMS),
+    receipt("ann", "sent"),
+    receipt("ann", "delivered"),
+)
+
+
+def mixed() -> list[bytes]:
+    """A whole log: an incident, whom it was told to, and who they are."""
+    people = [subscribed("ann", 0), subscribed("bob", 1), unsubscribed("bob", 2)]
+    return sealed(*people, *journaled(turn.entry for turn in run().turns), *SOME)
 
 
 async def tables(store: Store) -> dict[str, list[dict[str, Any]]]:

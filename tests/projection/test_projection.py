@@ -1,5 +1,6 @@
 """What the tables hold, in SQLite and in PostgreSQL alike."""
 
+import asyncio
 import random
 from collections import Counter
 
@@ -24,11 +25,13 @@ from schemas.journal import NoticeDecided, NoticeHeld
 from schemas.subscriber import Erased
 from tests.audit.logs import record, subscribed, unsubscribed
 from tests.projection.made import (
+    SOME,
     apply,
     attempted,
     ended,
     intended,
     journaled,
+    mixed,
     receipt,
     run,
     s,
@@ -36,28 +39,6 @@ from tests.projection.made import (
     tables,
     trial,
 )
-
-SOME = (
-    intended("ann", "bob", "cem", "dora"),
-    attempted("ann", "bob", "cem"),
-    ended(Result.ACCEPTED, "ann", at=2),
-    ended(Result.UNKNOWN, "bob"),
-    ended(Result.RETRYABLE, "cem"),
-    ended(Result.SUPPRESSED, "dora"),
-    attempted("bob", attempt=2),
-    ended(Result.ACCEPTED, "bob", attempt=2, at=9),
-    intended("ann", channel=Channel.SMS),
-    attempted("ann", channel=Channel.SMS),
-    ended(Result.ACCEPTED, "ann", channel=Channel.SMS),
-    receipt("ann", "sent"),
-    receipt("ann", "delivered"),
-)
-
-
-def mixed() -> list[bytes]:
-    """A whole log: an incident, whom it was told to, and who they are."""
-    people = [subscribed("ann", 0), subscribed("bob", 1), unsubscribed("bob", 2)]
-    return sealed(*people, *journaled(turn.entry for turn in run().turns), *SOME)
 
 
 async def test_an_incident_stands_in_the_tables_as_it_was_decided(store: Store) -> None:
@@ -288,8 +269,6 @@ async def test_tables_of_another_version_are_known_as_such(store: Store) -> None
 
 
 async def test_two_who_write_at_once_write_each_entry_once(where: Home, store: Store) -> None:
-    import asyncio
-
     log = sealed(*SOME)
     other = await where.serving()
     assert other is not None
