@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -94,7 +94,7 @@ def _keys(part: type[BaseModel]) -> dict[str, Any]:
 
 def _part(annotation: Any, path: Path) -> Any:
     """The type of what stands at `path` within something of the type `annotation`; pydantic found something there."""
-    annotation = _bare(annotation)
+    annotation = _chosen(annotation)
     if not path:
         return annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -103,10 +103,8 @@ def _part(annotation: Any, path: Path) -> Any:
     return _part(kinds[1] if get_origin(annotation) is dict else kinds[0], path[1:])
 
 
-def _bare(annotation: Any) -> Any:
-    """Without what stands beside a type, and without the choice of leaving it out."""
-    if get_origin(annotation) is Annotated:
-        return _bare(get_args(annotation)[0])
+def _chosen(annotation: Any) -> Any:
+    """Without the choice of leaving it out."""
     if get_origin(annotation) in (Union, UnionType):
-        return next((_bare(kind) for kind in get_args(annotation) if kind is not NoneType), annotation)
+        return next(kind for kind in get_args(annotation) if kind is not NoneType)
     return annotation

@@ -63,8 +63,6 @@ def one_of(words: type[E], noun: str) -> Callable[[object], E]:
     """A validator that takes one of `words`, and knows what they are called."""
 
     def check(value: object) -> E:
-        if isinstance(value, words):
-            return value
         try:
             return words(str(value))
         except ValueError:
@@ -88,8 +86,6 @@ def shown(value: object) -> str:
 
 
 def _kinds(value: object) -> frozenset[NoticeKind]:
-    if isinstance(value, frozenset):
-        return value
     if value in EVERYTHING:
         return frozenset(NoticeKind)
     if not isinstance(value, list):
@@ -105,8 +101,6 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
     if (found := _DURATION.fullmatch(str(value))) is None:
         raise ValueError(f"{shown(value)} is no span of time; write one like 30m, 24h or 3d")
     span = timedelta(**{_UNITS[found[2]]: int(found[1])})
@@ -128,8 +122,6 @@ def _language(value: object) -> object:
 
 
 def _quiet(value: object) -> tuple[time, time]:
-    if isinstance(value, tuple) and len(value) == 2:
-        return value
     starts, to, ends = str(value).partition(" to ")
     if not to:
         raise ValueError(f"{shown(value)} are no hours; write them like 22:00 to 07:00")

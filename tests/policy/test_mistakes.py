@@ -6,6 +6,8 @@ import pytest
 
 from pipeline import policy
 from pipeline.errors import PolicyError
+from pipeline.policy import SHIPPED
+from schemas.policy import PolicyPublished, hash_of
 from tests.policy.folders import copied, line_with, replace
 
 A, C, G, K, L = "audiences.yaml", "cadence.yaml", "guard.yaml", "catalogue.yaml", "languages.yaml"
@@ -24,6 +26,8 @@ MISTAKES = [
      "'xyz' is not known here; use one of sizes, while the severity is unsaid, it is, good news is told at once, "),
     (L, "name: Service status", "", "languages:", "'name' is missing; add it"),
     (A, "  executives:", "  technical:", None, "'technical' stands twice; keep one"),
+    (A, "may hold", "never tell: [{because: small, members: {role: [x]}}]\nmay hold", "never tell",
+     "never tell.members: 'role' is not known here; did you mean 'roles'?"),
     # --- words
     (A, "sms: [opened, resolved", "sms: [opned, resolved", "opned",
      "audiences.customers.channels.sms: 'opned' is no kind of notice; did you mean 'opened'?"),
@@ -36,6 +40,11 @@ MISTAKES = [
      "audiences.executives.level: 'executives' is no level; did you mean 'executive'?"),
     (A, "    level: customer", "    level:", "    level:\n",
      "audiences.customers.level: nothing is no level; use one of public, customer, executive, technical, internal"),
+    (A, "    level: customer", "    level: {a: b}", "{a: b}",
+     "audiences.customers.level: what stands here is no level; use one of public, customer, executive, technical, "),
+    (A, "    level: customer", f"    level: {'x' * 60}", "xxx", f"audiences.customers.level: '{'x' * 60}' is no level"),
+    (A, "    level: customer", f"    level: {'x' * 61}", "xxx",
+     f"audiences.customers.level: '{'x' * 60}…' is no level"),
     (A, "hears from severity: none", "hears from severity: low", "low",
      "audiences.responders.hears from severity: 'low' is no severity; use one of none, minor, major, critical"),
     (A, "      x: [opened", "      twitter: [opened", "twitter",
@@ -48,6 +57,8 @@ MISTAKES = [
      "while the severity is unsaid, it is: 'medium' is no size; write small or large"),
     (G, "same-text: refuse", "same-text: block", "block",
      "rules.same-text: 'block' is no action; use one of mend, hold, refuse, off"),
+    (G, "same-text: refuse", "same-text: refused", "refused",
+     "rules.same-text: 'refused' is no action; did you mean 'refuse'?"),
     (A, "by: [incident-manager]", "by: [incident manager]", "by: [",
      "two people must approve.by: 'incident manager' is no name; use letters, digits and . _ : - only, no blank"),
     # --- times
@@ -67,6 +78,8 @@ MISTAKES = [
      "one recipient.digest at: '25:00' is no time of day; write one from \"00:00\" to \"23:59\""),
     (C, "22:00 to 07:00", "22:00-07:00", "22:00-07:00",
      "one recipient.quiet hours.sms: '22:00-07:00' are no hours; write them like 22:00 to 07:00"),
+    (C, "22:00 to 07:00", "22:00 to 07:00 to 08:00", "22:00 to",
+     "one recipient.quiet hours.sms: '07:00 to 08:00' is no time of day; write one from \"00:00\" to \"23:59\""),
     (C, "22:00 to 07:00", "22:00 to 22:00", "22:00 to 22:00",
      "one recipient.quiet hours.sms: 'from' and 'until' are the same time; write two, or leave the quiet hours out"),
     (C, "days: Mon to Fri", "days: Mon to Fry", "Fry",
@@ -113,6 +126,10 @@ MISTAKES = [
     (C, "updates: 5m", "updates: 30m", "critical: {investigating",
      "heartbeat.longest silence.critical.investigating: 30m is too short; write more than 30m, "
      "the minimum gap between updates"),
+    (C, "identified: 30m, monitoring: 60m", "identified: 30m, monitoring: 3m", "3m}",
+     "heartbeat.longest silence.critical.monitoring: 3m is too short; write more than 12m"),
+    (C, "identified: 30m, monitoring: 60m", "identified: 3m, monitoring: 60m", "3m,",
+     "heartbeat.longest silence.critical.identified: 3m is too short; write more than 12m"),
     (C, "working days: {major: 5}", "working days: {critical: 5}", "working days: {critical",
      "review.due after working days.critical: this is due after days already; keep one of both"),
     (A, "ownership: legal", "owner: legal", "owner:",
@@ -121,6 +138,8 @@ MISTAKES = [
      "private incidents are told to: 'responder' is no audience; did you mean 'responders'?"),
     (A, "may hold", "never tell: [{audience: press, because: so it is}]\nmay hold", "never tell",
      "never tell.audience: 'press' is no audience; use one of responders, technical, executives, customers, public"),
+    (A, "but never below: 1000", "of notices to: [press]", "of notices to",
+     "two people must approve.of notices to: 'press' is no audience; use one of responders, "),
     (A, "may hold", "never tell: [{because: so it is}]\nmay hold", "never tell",
      "never tell: this says nobody; name an audience, or members"),
     (A, "    level: public", "    level: customer", "x: [opened",
@@ -129,6 +148,8 @@ MISTAKES = [
      "whoever chose another language reads: 'fr' is not among the languages; use one of en, de"),
     (K, COMPONENTS, "components: {API: {also called: [api]}, Web: {also called: [API]}}", "components",
      "components.Web.also called: 'API' is what 'API' is called already; keep one"),
+    (K, COMPONENTS, "components:\n  API: {}\n  Web:\n    also called:\n      - Page\n      - api", "- api",
+     "components.Web.also called: 'api' is what 'API' is called already; keep one"),
     (K, COMPONENTS, "components: {API: {regions: [Europe]}}", "components",
      "components.API.regions: 'Europe' is not listed under regions; add it there"),
     (K, "contracts: {}", "contracts: {gold: {components: [Apo]}}", "contracts",
@@ -151,6 +172,8 @@ MISTAKES = [
      "languages: 'fr' has no template templates/fr/phrases.j2; add it, or remove the language"),
     (K, COMPONENTS, "components: {API: {in plain words: {fr: l'interface}}}", "components",
      "components.API.in plain words.fr: nothing is told in this language; use one of en, de"),
+    (K, COMPONENTS, "components: {API: {when it fails: {fr: Rien.}}}", "components",
+     "components.API.when it fails.fr: nothing is told in this language; use one of en, de"),
     # --- YAML
     (A, "    level: internal", "\tlevel: internal", "\tlevel", "a tab stands here; indent with blanks"),
     (A, "    level: internal", "     level: internal", None,
@@ -169,6 +192,8 @@ MISTAKES = [
     (L, "name: Service status", "name: Service\x07status", "name:", "the character #x7 cannot stand here; remove it"),
     (L, "name: Service status", "name: Service status\n---", "---",
      "a second document begins here; remove the line ---"),
+    (L, "name: Service status", "%YAML 2.0\n---\nname: Service status", None,
+     "this is no YAML (found incompatible YAML document (version 1.* is required)); mend it"),
 ]  # fmt: skip
 
 
@@ -273,3 +298,62 @@ def test_what_the_catalogue_lists_is_all_that_audiences_may_name(tmp_path: Path)
         "audiences.responders.members.regions: 'Eruope' is not listed under regions in catalogue.yaml; "
         "did you mean 'Europe'?",
     ]
+
+
+def test_a_never_tell_rule_names_what_the_catalogue_lists_as_well(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    replace(directory, K, COMPONENTS, "components: {API: {}}")
+    replace(
+        directory,
+        A,
+        "may hold",
+        """never tell:
+  - audience: public
+    components: [Apo]
+    members: {components: [Apu]}
+    because: too small
+may hold""",
+    )
+    with pytest.raises(PolicyError) as caught:
+        policy.load(directory)
+    first, second = line_with(directory, A, "components: [Apo]"), line_with(directory, A, "members: {components")
+    assert str(caught.value).splitlines() == [
+        f"{A}:{first}: never tell.components: 'Apo' is not listed under components in catalogue.yaml; "
+        "did you mean 'API'?",
+        f"{A}:{second}: never tell.members.components: 'Apu' is not listed under components in catalogue.yaml; "
+        "did you mean 'API'?",
+    ]
+
+
+def test_a_longest_silence_needs_somebody_who_is_told_that_nothing_changed(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    replace(directory, C, "unchanged, resolved", "resolved")
+    replace(directory, A, "    level: executive\n", "    level: executive\n    told at: [opened, resolved]\n")
+    with pytest.raises(PolicyError) as caught:
+        policy.load(directory)
+    [only] = str(caught.value).splitlines()  # large incidents are told as unchanged by their size
+    assert "minor incidents are never told as unchanged" in only
+    replace(directory, A, "told at: [opened, resolved]", "told at: [opened, unchanged, resolved]")
+    policy.load(directory)
+
+
+def test_what_the_largest_span_and_a_link_may_be_is_taken(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    replace(directory, C, "not before: 24h", "not before: 366d")
+    replace(directory, L, "link on X: null", "link on X: https://status.example.com/now?from=x")
+    compiled = policy.compile(policy.load(directory))
+    assert compiled.cadence.review is not None
+    assert compiled.cadence.review.cool_down.days == 366
+    assert compiled.languages.link_on_x == "https://status.example.com/now?from=x"
+
+
+def test_what_an_editor_leaves_beside_a_document_is_no_document(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    (directory / ".#cadence.yaml").write_text("half a ch")
+    assert policy.load(directory).documents.keys() == policy.load(SHIPPED / "small-saas").documents.keys()
+
+
+def test_a_published_policy_that_cannot_be_used_is_refused_when_it_is_compiled() -> None:
+    documents = policy.load(SHIPPED / "small-saas").documents | {G: "rules: {blame: shout}\n"}
+    with pytest.raises(PolicyError, match=r"^guard.yaml:1: rules.blame: 'shout' is no action"):
+        policy.compile(PolicyPublished(name="mine", hash=hash_of(documents), documents=documents))

@@ -3,6 +3,7 @@
 import builtins
 import io
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from pipeline import policy
 from pipeline.decide.guard import RULES
 from pipeline.decide.rehearse import rehearse
 from pipeline.errors import PolicyError
+from pipeline.policy.audiences import TwoPeople
 from pipeline.policy.described import described
-from schemas.base import Channel, Level, Severity
+from pipeline.policy.words import spelled
+from schemas.base import Channel, Level, Severity, State
+from schemas.census import Group
 from schemas.journal import NoticeKind
 from schemas.policy import PolicyPublished, hash_of
 from tests.policy.folders import DEFAULT, NAMES, copied, replace
@@ -98,6 +102,80 @@ def test_the_regulated_policy_owes_an_authority_three_reports_each_read_by_a_law
     assert regulated.approvals == {"ownership": "legal", "contact": "legal", "root_cause": "legal"}
 
 
+def test_who_is_outnumbered_and_by_how_much_decides_whether_one_person_is_enough() -> None:
+    rule = TwoPeople.model_validate(
+        {"more recipients than": 900, "times the usual number of recipients": 3, "but never below": 300, "by": ["lead"]}
+    )
+    audiences = compiled("small-saas").audience.model_copy(update={"two_people": rule})
+    asked = {
+        (expected, usual): audiences.two_people_for(Severity.MAJOR, expected, usual) is not None
+        for expected, usual in [(900, None), (901, None), (300, 100), (301, 100), (300, 90), (299, 90), (400, None)]
+    }
+    assert asked == {
+        (900, None): False,
+        (901, None): True,
+        (300, 100): False,
+        (301, 100): True,
+        (300, 90): True,
+        (299, 90): False,
+        (400, None): False,
+    }
+
+
+def test_how_long_an_incident_may_be_silent_hangs_on_severity_state_and_age() -> None:
+    beat = compiled("small-saas").cadence.heartbeat
+
+    def minutes(severity: Severity | None, state: State | None, hours: float = 0) -> float | None:
+        silence = beat.silence(severity, state, timedelta(hours=hours))
+        return None if silence is None else silence.total_seconds() / 60
+
+    assert [minutes(Severity.MAJOR, state) for state in (None, *State)] == [45, 45, 45, 90, 45]
+    assert [minutes(Severity.CRITICAL, State.MONITORING, hours) for hours in (0, 1.99, 2, 23.99, 24)] == [
+        60, 60, 120, 120, 240
+    ]  # fmt: skip
+    assert minutes(None, None) is minutes(Severity.NONE, None) is None
+    none = beat.model_copy(update={"silences": {Severity.NONE: beat.silences[Severity.MINOR]}})
+    assert none.silence(None, State.IDENTIFIED, timedelta(0)) == timedelta(hours=1)
+
+
+def test_an_incident_whose_severity_nobody_said_has_the_size_that_the_policy_says() -> None:
+    cadence = compiled("small-saas").cadence
+    assert not cadence.is_large(None)
+    assert cadence.size(None) == cadence.size(Severity.MINOR) == cadence.sizes.small
+    assert cadence.size(Severity.MAJOR) == cadence.sizes.large
+    assert cadence.model_copy(update={"unsaid": "large"}).size(None) == cadence.sizes.large
+
+
+def test_an_audience_goes_by_its_name_and_its_members() -> None:
+    audiences = compiled("enterprise").audiences
+    assert audiences["europe"].group("europe") == Group(audience="europe", regions=("Europe",))
+
+
+def test_a_component_and_a_region_are_known_by_every_name_that_the_catalogue_has(tmp_path: Path) -> None:
+    directory = copied(tmp_path)
+    replace(directory, "catalogue.yaml", "components: {}\nregions: {}", CATALOGUE)
+    catalogue = policy.compile(policy.load(directory)).catalogue
+    assert [catalogue.component(word) for word in ("API", "Api", "interface", "Web")] == ["API", "API", "API", "Web"]
+    assert [catalogue.region(word) for word in ("EUROPE", "eu", "Asia")] == ["Europe", "Europe", "Asia"]
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        ({}, "0s"),
+        ({"seconds": 90}, "90s"),
+        ({"minutes": 1}, "1m"),
+        ({"minutes": 90}, "90m"),
+        ({"hours": 1}, "1h"),
+        ({"days": 3}, "72h"),
+        ({"days": 4}, "4d"),
+        ({"days": 4, "hours": 1}, "97h"),
+    ],
+)
+def test_a_span_is_said_in_the_largest_unit_that_leaves_nothing_over(span: dict[str, int], said: str) -> None:
+    assert spelled(timedelta(**span)) == said
+
+
 def test_a_policy_that_ships_is_found_by_its_bare_name_and_a_folder_of_that_name_goes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +183,9 @@ def test_a_policy_that_ships_is_found_by_its_bare_name_and_a_folder_of_that_name
     assert policy.find(Path("enterprise")) == policy.SHIPPED / "enterprise"
     (tmp_path / "enterprise").mkdir()
     assert policy.find(Path("enterprise")) == Path("enterprise")
-    with pytest.raises(PolicyError, match=r"^enterprize is no directory, .*; did you mean 'enterprise'\?"):
+    with pytest.raises(
+        PolicyError, match=r"^enterprize is no directory, .*'enterprise'\? .* with audiences.yaml, cadence"
+    ):
         policy.find(Path("enterprize"))
     with pytest.raises(PolicyError, match=r"somewhere/small-saas is no directory"):
         policy.find(tmp_path / "somewhere" / "small-saas")
@@ -119,9 +199,13 @@ def test_a_folder_whose_name_cannot_name_a_policy_is_refused(tmp_path: Path) -> 
 
 def test_documents_too_large_for_the_broker_are_refused_here(tmp_path: Path) -> None:
     directory = copied(tmp_path)
-    with (directory / "guard.yaml").open("a", encoding="utf-8") as file:
-        file.write("# ä" * 400_000)
-    with pytest.raises(PolicyError, match=r"mine has \d{7} bytes; make it smaller: a record takes 900000 at most"):
+    guard = directory / "guard.yaml"
+    room = policy.MAX_BYTES - sum(len(text.encode()) for text in policy.load(directory).documents.values())
+    filled = guard.read_text("utf-8") + "#ä" + "x" * (room - 3)
+    guard.write_text(filled, "utf-8")
+    policy.load(directory)
+    guard.write_text(filled + "x", "utf-8")
+    with pytest.raises(PolicyError, match=r"mine has 900001 bytes; make it smaller: a record takes 900000 at most"):
         policy.load(directory)
 
 
@@ -129,7 +213,9 @@ def test_the_same_documents_are_compiled_once_and_named_by_their_hash() -> None:
     published = policy.load(DEFAULT)
     assert published.name == "small-saas"
     assert published.hash == hash_of(published.documents)
-    assert policy.compile(published) is policy.compile(policy.load(DEFAULT))
+    ready = policy.compile(published)
+    assert (ready.name, ready.hash) == (published.name, published.hash)
+    assert ready is policy.compile(policy.load(DEFAULT))
 
 
 def test_compiling_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +275,9 @@ def test_everything_that_a_policy_can_say_is_said_in_words(tmp_path: Path) -> No
         "private incidents are told only to whom they name themselves",
         "public holidays: those of DE",
         "closed on 2026-12-24",
-        "API, also called api; in de 'Schnittstelle'; in en, when it fails: 'Errors.'; looked after by us; "
+        "API, also called interface; in de 'Schnittstelle'; in en, when it fails: 'Errors.'; looked after by us; "
         "on duty: Desk (desk@example.com); in Europe",
-        "Europe; a region by the clock of Europe/Berlin",
+        "Europe, also called EU; a region by the clock of Europe/Berlin",
         "never told outside: falcon",
         "contact, where an event names none: Desk (desk@example.com)",
     ):
@@ -203,10 +289,10 @@ NEVER = """never tell:
   - {members: {contracts: [gold]}, because: they left}"""
 CATALOGUE = """components:
   API:
-    also called: [api]
+    also called: [interface]
     in plain words: {de: Schnittstelle}
     when it fails: {en: Errors.}
     owner: us
     on duty: {name: Desk, reach: desk@example.com}
     regions: [Europe]
-regions: {Europe: {time zone: Europe/Berlin}}"""
+regions: {Europe: {also called: [EU], time zone: Europe/Berlin}}"""
