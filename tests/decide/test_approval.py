@@ -1,9 +1,11 @@
 """Approvals: who must agree, bound to the very words, and what nobody's approval may delay."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from pipeline.decide.approval import missing
 from schemas.base import Severity
 from schemas.census import AudienceCount
 from schemas.command import Approve, Edit, Hold, Reject, Release
@@ -403,3 +405,14 @@ def test_words_that_a_newer_policy_says_otherwise_are_asked_about_again():
     out = story.take(approve(held), after=1, by=PRESS)
     assert "customers" not in told(out)
     assert of("customers", out, NoticeHeld).content != held.content
+
+
+def test_what_is_missing_names_the_roles_and_the_people():
+    story = story_with_consent()
+    held = of("customers", story.take(opened(consequences=NOW)), NoticeHeld)
+    draft = next(draft for draft in story.state.drafts.values() if draft.id == held.draft)
+    two = replace(draft, people=2)
+    assert missing(two, ()) == "the approval of communications and 2 more people"
+    assert missing(two, (("norbert", ("intern",)),)) == "the approval of communications and 1 more person"
+    assert missing(two, (("paula", ("communications",)),)) == "1 more person"
+    assert not missing(draft, (("paula", ("communications",)),))

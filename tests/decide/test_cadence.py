@@ -289,6 +289,14 @@ def test_where_nobodys_zone_is_known_the_office_of_the_policy_counts_for_everybo
     ]
 
 
+def test_an_office_that_was_told_nothing_yet_keeps_the_others_from_nothing():
+    mild = "  executives:\n    level: executive\n    hears from severity: minor"
+    story = Story(policy=a_policy(audiences=f"{mild} => {mild.replace('minor', 'critical')}"))
+    first = story.take(opened(consequences=NOW, next_update_at=START + timedelta(days=5)), after=0)
+    assert "executives" not in told(first)
+    assert as_of_the_office(story.passes(DAYS))
+
+
 @pytest.mark.parametrize(
     ("line", "hours"),
     [("  told at opening: true => ", {16}), ("  told this long before closing: 30m => ", {9})],

@@ -65,6 +65,20 @@ def test_a_small_incident_is_told_at_its_start_and_its_end_only():
     assert told(story.take(IncidentResolved(summary="It is over."))).keys() == EVERYBODY
 
 
+def test_what_an_incident_is_told_of_hangs_on_its_size_as_the_policy_has_it():
+    small = (
+        "severities: [none, minor]\n    told at: [opened, => severities: [none, minor]\n    told at: [opened, updated,"
+    )
+    large = "told at: every change => told at: [opened, unchanged, resolved]"
+    for severity, reason in ((Severity.MINOR, "small incidents are told at every change"), (Severity.MAJOR, None)):
+        story = Story(policy=a_policy(cadence=f"{small} && {large}"))
+        story.take(opened(severity))
+        update = story.take(IncidentUpdated(summary="We found the cause."))
+        assert {notice.reason for notice in told(update).values()} == ({reason} if reason else set())
+        if reason is None:
+            assert set(silent(update).values()) == {"large incidents are told at start and end only"}
+
+
 def test_a_large_incident_is_told_at_every_change():
     story = Story()
     story.take(opened())

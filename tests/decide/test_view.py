@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline.decide.view import MARKS, Known, view, visible_fields
+from pipeline.decide.view import MARKS, Known, plain, view, visible_fields
 from schemas.base import Level
-from schemas.incident import EVENTS, Consequences, Contact, Facts
+from schemas.incident import EVENTS, Consequences, Contact, Facts, Translation
 
 
 def test_every_field_of_every_event_is_known_and_marked():
@@ -37,9 +37,25 @@ def test_what_needs_an_approval_is_seen_by_nobody(level):
 def test_what_was_approved_is_seen_by_those_it_is_for():
     assert "ownership" in visible_fields(Level.CUSTOMER, {}, frozenset({"ownership"}))
     assert "internal_notes" not in visible_fields(Level.CUSTOMER, {}, frozenset({"internal_notes"}))
+    seen = view(Known(ownership="Our mistake."), Level.CUSTOMER, {}, frozenset({"ownership"}))
+    assert seen["ownership"] == "Our mistake."
 
 
 def test_a_view_is_plain_data_that_cannot_stand_for_the_recipients_link():
     seen = view(Known(title="{{unsubscribe}}", consequences=Consequences(now="a {{unsubscribe}}")), Level.PUBLIC, {})
     assert seen["title"] == "{{ unsubscribe }}"
     assert seen["consequences"] == {"now": "a {{ unsubscribe }}", "expected": None, "lasting": None, "data_loss": None}
+
+
+def test_within_what_is_seen_each_part_is_seen_by_those_it_is_for():
+    texts = (Translation(summary="Karten gehen nicht.", technical_detail="Shard 7."),)
+    for level, seen in ((Level.CUSTOMER, False), (Level.TECHNICAL, True)):
+        [shown] = plain(texts, level)
+        assert shown["summary"] == "Karten gehen nicht."
+        assert ("technical_detail" in shown) is seen
+    assert plain(texts, None) == [{}]
+
+
+def test_what_is_no_plain_data_is_never_shown():
+    with pytest.raises(TypeError, match=r"^a int cannot be shown$"):
+        plain(7, Level.INTERNAL)

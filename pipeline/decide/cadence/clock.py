@@ -14,6 +14,7 @@ from pipeline.decide.state import Draft, IncidentState, Phase, Promise
 from pipeline.decide.step import standing
 from pipeline.decide.turn import ENDS
 from pipeline.policy import Policy
+from pipeline.policy.words import spelled
 from schemas.base import Severity
 from schemas.command import WakeReason
 from schemas.journal import NoticeKind
@@ -177,7 +178,7 @@ def duty(state: IncidentState, policy: Policy) -> Iterator[Due]:
                 continue
             if len(kinds) > number and (not last or REPORTS & set(kinds)):
                 continue
-            text = f"the {stage} to {name} is due {_span(lead)} from now"
+            text = f"the {stage} to {name} is due {spelled(lead)} from now"
             yield Due(due - lead, WakeReason.REMINDER, Remind(f"{stage} to {name}", text))
             if told is not None and told.open and state.phase is Phase.OPEN:
                 yield Due(at, WakeReason.SILENCE, Tell(name, NoticeKind.UNCHANGED, f"{stage}: {NOTHING_CHANGED}"))
@@ -236,8 +237,3 @@ def _reminded(state: IncidentState, due: Due) -> bool:
         return False
     before = state.reminded.get(due.act.rule)
     return before is not None and before >= (due.act.of or due.at)
-
-
-def _span(span: timedelta) -> str:
-    hours = round(span.total_seconds() / 3600)
-    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours"
