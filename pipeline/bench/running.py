@@ -1,6 +1,7 @@
 """The whole of Tocsin, running for a figure: a broker, the three rooms, and mail to wherever the figure says."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,8 +28,13 @@ from schemas.policy import PolicyPublished, hash_of
 ACCEPTED: Final = b'"result":"accepted"'
 AT_ONCE: Final = 5_000
 """Records written before the broker's answers are awaited."""
-MANNERS: Final = ("  at most: ", "  quiet hours: ")
-"""How the policy's lines begin that spare people."""
+MANNERS: Final = {
+    r"^  at most: .*\n": "",
+    r"^  quiet hours: .*\n": "",
+    r"^(minimum gap between updates): .*": r"\1: 0s",
+    r"^(a resolution must have held for): .*": r"\1: {}",
+}
+"""Lines of the policy that spare people, or have them wait, and what stands there for a figure."""
 
 
 def mail(number: int) -> dict[str, str]:
@@ -48,6 +54,8 @@ class Running:
     settings: Settings
     broker: str
     producer: AIOKafkaProducer
+    processes: Callable[[], dict[str, int]]
+    """The pids of the rooms and of the broker, as they are now."""
 
     async def subscribe(
         self,
@@ -69,11 +77,13 @@ class Running:
                 for answer in sent:
                     await answer
 
-    async def lift_the_cap(self) -> None:
-        """A reader of a figure is told more often than people should be, and at any hour."""
+    async def lift_the_caps(self) -> None:
+        """A reader of a figure is told of everything at once, more often than people should be, and at any hour."""
         documents = dict(policy.load(self.settings.policy_dir).documents)
-        lines = documents["cadence.yaml"].splitlines(keepends=True)
-        documents["cadence.yaml"] = "".join(line for line in lines if not line.startswith(MANNERS))
+        for pattern, at_once in MANNERS.items():
+            documents["cadence.yaml"], found = re.subn(pattern, at_once, documents["cadence.yaml"], flags=re.MULTILINE)
+            if not found:
+                raise TocsinError(f"the policy that ships has no line {pattern!r} any more")
         changed = PolicyPublished(name="bench", hash=hash_of(documents), documents=documents)
         given = codec.encode(topics.POLICIES, changed, id=changed.hash, source="/bench", subject=changed.name)
         await connect.send(self.producer, given)
@@ -133,8 +143,15 @@ async def running(directory: Path, **given: Any) -> AsyncIterator[Running]:
         supervisor = await stack.enter_async_context(Supervisor(settings, web=False))
         await supervisor.ready()
         producer = await stack.enter_async_context(connect.open_producer(supervisor.settings))
-        system = Running(supervisor.settings, name, producer)
-        await system.lift_the_cap()
+
+        def processes() -> dict[str, int]:
+            broker = kafka or supervisor.broker
+            found = {room: process.pid for room, process in supervisor.processes.items()}
+            found["broker"] = broker.pid if broker is not None else None
+            return {name: pid for name, pid in found.items() if pid is not None}
+
+        system = Running(supervisor.settings, name, producer, processes)
+        await system.lift_the_caps()
         yield system
 
 

@@ -2,17 +2,19 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from pipeline.errors import ConfigurationError
 from pipeline.sandbox import Sandbox
@@ -20,6 +22,7 @@ from pipeline.sandbox.server import NO_LIMIT
 
 HOST: Final = "127.0.0.1"
 _START_S: Final = 10.0
+_MAILS: Final = re.compile(rb"mesg=(\d+)")
 
 
 def tool(name: str, package: str) -> str:
@@ -34,10 +37,40 @@ def tool(name: str, package: str) -> str:
 def smtp_sink() -> Iterator[int]:
     """The port of an smtp-sink, which offers PIPELINING and throws mail away."""
     port = _free_port()
+    with _running(_smtp_sink(port), port):
+        yield port
+
+
+class Taken:
+    """How many mails an smtp-sink that counts has taken so far."""
+
+    def __init__(self, said: IO[bytes]) -> None:
+        self.mails = 0
+        self._said = said
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        kept = b""
+        while said := os.read(self._said.fileno(), 1 << 16):
+            # It says all its counts anew after each mail, ended by a carriage return.
+            whole, _, kept = (kept + said).rpartition(b"\r")
+            if counts := _MAILS.findall(whole):
+                self.mails = int(counts[-1])
+
+
+@contextmanager
+def counting_sink() -> Iterator[tuple[int, Taken]]:
+    """The same, and what it has taken."""
+    port = _free_port()
+    with _running(_smtp_sink(port, "-c"), port, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        yield port, Taken(process.stdout)
+
+
+def _smtp_sink(port: int, *options: str) -> list[str]:
     # It refuses to run as root without being told whom to become.
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    with _running([tool("smtp-sink", "postfix"), *user, f"inet:{HOST}:{port}", "1000"], port):
-        yield port
+    return [tool("smtp-sink", "postfix"), *options, *user, f"inet:{HOST}:{port}", "1000"]
 
 
 @contextmanager
@@ -105,13 +138,15 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def _running(
+    command: Sequence[str], port: int, environment: Mapping[str, str] | None = None, stdout: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process of our own that listens on `port`."""
     given = {**os.environ, **(environment or {})}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=given)
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=given)
     try:
         _await_port(process, port)
-        yield
+        yield process
     finally:
         process.terminate()
         process.communicate()
