@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos explore mutants bench kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos explore mutants bench day kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,10 +43,13 @@ mutants: $(STAMP) ## breaks what decides on purpose, line by line: a test must n
 bench: $(STAMP) ## measures it beside other people's tools, into build/bench.json (postfix, stunnel4)
 	$(BIN)/tocsin bench
 
+day: $(STAMP) ## ten incidents of a day to SUBSCRIBERS people (1000), what became of all, memory: build/day.json, day.svg
+	$(BIN)/python -m pipeline.bench.day $(INCIDENTS) --subscribers $(or $(SUBSCRIBERS),1000)
+
 kafka: $(STAMP) ## Apache Kafka in KRaft mode on this machine, without Docker (Java 17 and Maven)
 	$(BIN)/tocsin kafka
 
-test-kafka: $(STAMP) ## the broker tests on Apache Kafka (Java 17 and Maven)
+test-kafka: $(STAMP) ## on Apache Kafka: the broker, several workers of which one is killed, the figures (Java 17 and Maven)
 	$(BIN)/pytest -m kafka --timeout 900
 
 lint: $(STAMP)

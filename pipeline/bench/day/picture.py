@@ -1,5 +1,6 @@
 """The picture of a day: messages settled, and the memory of each process, over the same minutes. One SVG file."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from pipeline.replay.report.drawing import element, group
 
 WIDTH, LEFT, RIGHT, HEIGHT, HEAD, GAP, FOOT = 900.0, 84.0, 120.0, 200.0, 96.0, 64.0, 44.0
 MOST_POINTS: Final = 600
-STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
+FACTORS: Final = (2.0, 2.5, 5.0, 10.0, 20.0)
 STYLE: Final = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #5d636e; }
 .page { fill: #ffffff; } .title { font-size: 20px; font-weight: 700; fill: #16181d; }
@@ -111,8 +112,6 @@ def _labels(labels: Iterable[tuple[float, str, float]], right: float) -> Iterabl
 
 
 def _step(most: float) -> float:
-    """Between lines: a round number, so that there are at most six."""
-    size = 10.0 ** len(str(int(most))) / 100
-    return next(
-        size * factor * scale for scale in (1, 10, 100) for factor in STEPS if most / (size * factor * scale) <= 5
-    )
+    """Between lines: a round number, so that there are at most six of them."""
+    size = 10.0 ** (math.floor(math.log10(most)) - 1)
+    return next(size * factor for factor in FACTORS if most / (size * factor) <= 5)

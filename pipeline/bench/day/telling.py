@@ -81,31 +81,36 @@ async def _day(
     system: Running, events: Sequence[RecordedEvent], progress: Progress, sink: Taken, samples: list[Sample]
 ) -> float:
     begun = time.perf_counter()
+
+    def look() -> None:
+        samples.append(_sample(system, progress, sink, time.perf_counter() - begun))
+
+    async def look_again_and_again() -> None:
+        while True:
+            look()
+            await asyncio.sleep(SAMPLED_EVERY_S)
+
     async with asyncio.TaskGroup() as beside:
-        tasks = [beside.create_task(progress.follow()), beside.create_task(_sample(system, progress, sink, samples))]
+        tasks = [beside.create_task(progress.follow()), beside.create_task(look_again_and_again())]
         for event in events:
             await connect.send(system.producer, outgoing(event, 1.0))
             await progress.until(lambda event=event: event.id in progress.decided, "a decision")  # type: ignore[misc]
             await progress.until(lambda: progress.settled >= progress.expected, "everybody's end")
-        took_s = time.perf_counter() - begun
+        look()
         for task in tasks:
             task.cancel()
-    return took_s
+    return float(samples[-1]["s"])
 
 
-async def _sample(system: Running, progress: Progress, sink: Taken, samples: list[Sample]) -> None:
-    begun = time.perf_counter()
-    while True:
-        samples.append(
-            {
-                "s": round(time.perf_counter() - begun, 1),
-                "intended": progress.intended,
-                "settled": progress.settled,
-                "mails": sink.mails,
-                "mb": {name: mb for name, pid in system.processes().items() if (mb := _resident_mb(pid)) is not None},
-            }
-        )
-        await asyncio.sleep(SAMPLED_EVERY_S)
+def _sample(system: Running, progress: Progress, sink: Taken, passed_s: float) -> Sample:
+    resident = {name: _resident_mb(pid) for name, pid in system.processes().items()}
+    return {
+        "s": round(passed_s, 1),
+        "intended": progress.intended,
+        "settled": progress.settled,
+        "mails": sink.mails,
+        "mb": {name: mb for name, mb in resident.items() if mb is not None},
+    }
 
 
 def _resident_mb(pid: int) -> float | None:
