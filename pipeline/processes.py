@@ -106,10 +106,15 @@ class Supervised:
             backoff = min(backoff * 2, BACKOFF_CAP_S)
             await self._spawn()
 
-    def replace(self) -> None:
-        """SIGKILL: it is started again at once. A room loses nothing by it."""
-        if self.is_running:
+    async def kill(self) -> None:
+        """SIGKILL, and not started again before `start`. A room loses nothing by it."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._process is not None and self.is_running:
             self._signal(signal.SIGKILL)
+            await self._process.wait()
+        self.restarts += 1
 
     async def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """SIGTERM, and SIGKILL when it has not ended in time, which is said."""

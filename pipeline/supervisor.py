@@ -19,6 +19,7 @@ from pipeline.broker import connect, runfile, topics
 from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
 from pipeline.broker.locks import held
 from pipeline.broker.process import PORTS, is_free
+from pipeline.broker.putback import put_back, said
 from pipeline.errors import BrokerError, ConfigurationError, TocsinError
 from pipeline.policy.publish import publish_or_keep
 from pipeline.processes import Say, Supervised, last_line
@@ -32,6 +33,7 @@ RESTARTS_BEFORE_READY = 2
 POLL_S = 0.05
 STAY = {"sandbox", "witness"}
 """What the rooms need until their end."""
+POLL_BROKER_S = 0.5
 
 
 class Supervisor:
@@ -84,7 +86,7 @@ class Supervisor:
             await self._sweep()
             self._open.callback(self.up_file.unlink, missing_ok=True)
             await self._start_broker()
-            await topics.ensure(self.settings)
+            await self._restore()
             if (said := await publish_or_keep(self.settings)) is not None:
                 self._say(said)
             if self._with_sandbox:
@@ -102,6 +104,7 @@ class Supervisor:
             if self._with_projection:
                 command = ["-m", "pipeline.cli", "projector"]
                 await self._start("projector", command, _ready_file(self.settings, "projector"))
+            self._keep_watch()
         except BaseException:
             await self.stop()
             raise
@@ -136,25 +139,41 @@ class Supervisor:
         await self.broker.start()
         self._open.push_async_callback(self.broker.stop)
         self._say(f"embedded broker on {self.broker.bootstrap}: {CAVEAT}")
-        keeper = asyncio.create_task(self._keep_broker(self.broker), name="keep the broker")
-        self._open.push_async_callback(_cancelled, keeper)
+
+    async def _restore(self) -> None:
+        """All topics, with all that this machine wrote to them, before anybody reads on."""
+        await topics.ensure(self.settings)
+        if self.broker is not None and (lost := await put_back(self.settings)):
+            self._say(said(lost))
+
+    def _keep_watch(self) -> None:
+        if self.broker is not None:
+            keeper = asyncio.create_task(self._keep_broker(self.broker), name="keep the broker")
+            self._open.push_async_callback(_cancelled, keeper)
 
     async def _keep_broker(self, broker: EmbeddedBroker) -> None:
         while True:
             if broker.has_died:
-                self._say(
-                    "the embedded broker died and is started again; "
-                    f"the last second of what it acknowledged may be lost [{broker.log_file}]"
-                )
-                try:
-                    await broker.restart()
-                    # The groups of the embedded broker do not always take a member of before its restart back.
-                    for room in self._rooms:
-                        if room in self.processes:
-                            self.processes[room].replace()
-                except BrokerError as error:
-                    self._say(f"{error}; tried again")
-            await asyncio.sleep(0.5)
+                self._say(f"the embedded broker died and is started again [{broker.log_file}]")
+                await self._bring_back(broker)
+            await asyncio.sleep(POLL_BROKER_S)
+
+    async def _bring_back(self, broker: EmbeddedBroker) -> None:
+        """The rooms are killed first: none may read on, or send, while the topics lack what was written to them.
+
+        The groups of the embedded broker do not always take a member of before its restart back, either.
+        """
+        rooms = [self.processes[room] for room in self._rooms if room in self.processes]
+        await asyncio.gather(*(room.kill() for room in rooms))
+        while True:
+            try:
+                await broker.restart()
+                await self._restore()
+                break
+            except BrokerError as error:
+                self._say(f"{error}; tried again")
+                await asyncio.sleep(POLL_BROKER_S)
+        await asyncio.gather(*(room.start() for room in rooms))
 
     async def _start_sandbox(self) -> None:
         run_file = self.settings.data_dir / "run" / "sandbox.json"

@@ -15,6 +15,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import ConsumerRecord, RecordMetadata
 
 from pipeline.broker import runfile
+from pipeline.broker.spare import Spare
 from pipeline.errors import BrokerError, BrokerUnreachable, ConfigurationError, TopicMismatch
 from pipeline.settings import Settings
 from schemas import codec, topics
@@ -107,12 +108,24 @@ def ssl_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-async def producer(settings: Settings) -> AIOKafkaProducer:
+class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
+    """A producer of ours. On the embedded broker it has a spare copy, in which whatever it writes stands as well."""
+
+    spare: Spare | None = None
+
+    async def stop(self) -> None:
+        """Flushes and disconnects."""
+        await super().stop()
+        if self.spare is not None:
+            self.spare.close()
+
+
+async def producer(settings: Settings) -> Producer:
     """A started producer: acks=all, idempotent, no linger (an urgent record never waits for company).
 
     Raises BrokerUnreachable, ConfigurationError.
     """
-    made = AIOKafkaProducer(
+    made = Producer(
         **client_options(settings),
         acks="all",
         enable_idempotence=True,
@@ -121,11 +134,13 @@ async def producer(settings: Settings) -> AIOKafkaProducer:
         max_request_size=MAX_REQUEST_BYTES,
     )
     await _started(made, settings)
+    if settings.broker is None:
+        made.spare = Spare(settings.data_dir)
     return made
 
 
 @asynccontextmanager
-async def open_producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+async def open_producer(settings: Settings) -> AsyncIterator[Producer]:
     """A producer for the length of a block; what was sent is flushed at its end."""
     made = await producer(settings)
     try:
@@ -185,8 +200,8 @@ def unreachable(settings: Settings, error: Exception) -> BrokerUnreachable:
     )
 
 
-async def send(producer: AIOKafkaProducer, outgoing: codec.Outgoing) -> RecordMetadata:
-    """Writes one record and returns once the broker has acknowledged it.
+async def send(producer: Producer, outgoing: codec.Outgoing) -> RecordMetadata:
+    """Writes one record and returns once the broker has acknowledged it, and the spare copy has it, where there is one.
 
     Raises BrokerUnreachable when nobody answered in time (the record may or may not be there), BrokerError when it was
     refused; the client's own error is the cause. After a refusal by the broker the producer is to be closed: its
@@ -196,7 +211,7 @@ async def send(producer: AIOKafkaProducer, outgoing: codec.Outgoing) -> RecordMe
     if size > limit:
         raise BrokerError(f"a record of {size} bytes is too large for {outgoing.topic}, which takes {limit}")
     try:
-        return await producer.send_and_wait(
+        written = await producer.send_and_wait(
             outgoing.topic,
             value=outgoing.value,
             key=outgoing.key,
@@ -207,6 +222,11 @@ async def send(producer: AIOKafkaProducer, outgoing: codec.Outgoing) -> RecordMe
         raise BrokerUnreachable(f"no acknowledgement for a record on {outgoing.topic}: {error}") from error
     except (KafkaError, ValueError) as error:
         raise BrokerError(f"the broker refused a record on {outgoing.topic}: {error!r}") from error
+    if producer.spare is not None:
+        at = EPOCH + timedelta(milliseconds=written.timestamp)
+        where = written.topic, written.partition, written.offset, at
+        await producer.spare.keep(codec.Record(*where, outgoing.key, outgoing.value, outgoing.headers))
+    return written
 
 
 def size_of(outgoing: codec.Outgoing) -> int:

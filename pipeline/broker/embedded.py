@@ -1,7 +1,8 @@
 """The embedded broker: noida-db's Kafka, one process of ours on a port of this machine.
 
-It keeps its data across restarts (SIGTERM saves), not across a crash of its own. It serves one worker per room and
-small volumes; whatever needs more is pointed at Apache Kafka by TOCSIN_BROKER.
+It keeps its data across restarts (SIGTERM saves), not across a crash of its own: after one, what this machine wrote is
+put back from the spare copy. It serves one worker per room and small volumes; whatever needs more is pointed at Apache
+Kafka by TOCSIN_BROKER.
 """
 
 import asyncio
@@ -9,10 +10,11 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from pipeline.broker import spare
 from pipeline.broker.process import BrokerProcess
 from pipeline.errors import BrokerError
 
-CAVEAT = "keeps your data across restarts, not across a crash"
+CAVEAT = "keeps your data across restarts; after a crash of it, what other programs wrote last may be lost"
 """Said at every start."""
 
 
@@ -39,6 +41,10 @@ class EmbeddedBroker(BrokerProcess):
             stderr=asyncio.subprocess.DEVNULL,
         )
         await stop.wait()
+
+    def saved(self) -> None:
+        """It has everything on disk itself."""
+        spare.drop(self.data_dir)
 
 
 def binary() -> Path:

@@ -124,6 +124,9 @@ class BrokerProcess(ABC):
     async def quiesce(self) -> None:  # noqa: B027 - most brokers need nothing here
         """Ends the taking of records before the SIGTERM, where the broker needs that."""
 
+    def saved(self) -> None:  # noqa: B027 - likewise
+        """What follows from an orderly end, at which it saves everything."""
+
     async def stop(self) -> None:
         """SIGTERM, which makes it save everything, and waits until it is gone. The port stays noted for the next start.
 
@@ -133,7 +136,8 @@ class BrokerProcess(ABC):
             if self._process is not None and self.is_running:
                 await self.quiesce()
                 self._process.terminate()
-                await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+                if not await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S):
+                    self.saved()
         except psutil.TimeoutExpired as error:
             raise BrokerError(
                 f"{self.SAID} (pid {error.pid}) is still saving after {STOP_TIMEOUT_S:.0f} s; "

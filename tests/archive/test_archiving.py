@@ -49,16 +49,19 @@ async def test_what_is_sealed_and_what_belongs_to_it_is_in_the_archive_when_it_e
 
 
 async def test_sealing_waits_for_an_archive_that_is_out_of_reach_and_goes_on(settings: Settings, caplog) -> None:
-    folder = Path(settings.archive)
-    folder.write_text("a file stands where the folder should be")
+    folder, away = Path(settings.archive), Path(f"{settings.archive}.away")
     await publish(settings, [receipt(n) for n in range(3)])
     async with appending(settings) as running:
         await running.sealed(3)
+        folder.rename(away)
+        folder.write_text("a file stands where the folder should be")
         await running.until(lambda: running.appender.archive_late)
+        before = running.appender.held.chain.size
         await publish(settings, [receipt(n) for n in range(3, 6)])
         await running.until(lambda: caplog.text.count("Sealing waits for it, from now") > 10)
-        assert running.appender.held.chain.size == 3
+        assert running.appender.held.chain.size == before
         folder.unlink()
+        away.rename(folder)
         await running.sealed(6)
     assert (await verified(InArchive(settings.archive))).entries == 6
 

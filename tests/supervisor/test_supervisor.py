@@ -16,6 +16,9 @@ from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.errors import AlreadyRunning, BrokerUnreachable, ConfigurationError, PolicyError, TocsinError
 from pipeline.settings import Settings
 from pipeline.supervisor import Supervisor, overridden, with_web_port
+from schemas import topics
+from tests.audit.logs import receipt
+from tests.audit.test_appender import publish
 from tests.conftest import MakeSettings
 
 pytestmark = pytest.mark.slow  # real processes of the whole product: a second or two each to start
@@ -44,7 +47,7 @@ async def test_everything_comes_up_is_described_in_the_run_file_and_ends_in_orde
         assert supervisor.settings.sandbox
         assert supervisor.settings.smtp_url is not None
         pids = [process["pid"] for process in told["processes"].values()]
-    assert said[0].endswith("keeps your data across restarts, not across a crash")
+    assert said[0].endswith("what other programs wrote last may be lost")
     assert said[1].startswith("policy published from ")
     assert len(said) == 2, "nothing died, nothing had to be killed"
     assert not any(psutil.pid_exists(pid) for pid in pids)
@@ -76,7 +79,22 @@ async def test_a_broker_that_dies_is_started_again_on_the_same_port_and_said_alo
         os.kill(first, signal.SIGKILL)
         await until(lambda: supervisor.broker is not None and supervisor.broker.pid not in (None, first))
         assert supervisor.broker.bootstrap == address
-    assert any("the embedded broker died and is started again" in line for line in said)
+        assert any("the embedded broker died and is started again" in line for line in said)
+
+
+async def test_what_a_killed_broker_lost_is_put_back_before_a_room_reads_on(settings: Settings) -> None:
+    said: list[str] = []
+    async with Supervisor(settings, web=False, rooms=("record",), say=said.append) as supervisor:
+        await supervisor.ready()
+        room, first = supervisor.processes["record"], supervisor.processes["record"].pid
+        assert supervisor.broker is not None
+        records = [receipt(n) for n in range(40)]
+        await publish(settings, records)
+        os.kill(supervisor.broker.pid or 0, signal.SIGKILL)
+        await until(lambda: room.is_ready and room.pid != first)
+        there = [r.value async for r in connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name)]
+        assert there == [record.value for record in records]
+    assert len([line for line in said if line.startswith("the embedded broker lost")]) == 1
 
 
 async def test_the_sandbox_comes_back_where_the_rooms_were_told_that_it_is(settings: Settings) -> None:
