@@ -34,11 +34,12 @@ class KeyIntroduced(Message):
 class RecipientsCommitted(Message):
     """What entry `of` says of each of its `people` is under one root, so that it can be shown of one alone.
 
-    `record` is what that entry says of all of them. Sealed in the log, of its own accord, right after that entry.
+    `record`, of that type, is what the entry says of all of them. Sealed right after it, of the log's own accord.
     """
 
     TYPE: ClassVar[str] = "io.tocsin.audit.recipients_committed.v1"
     of: int
+    record_type: str
     record: dict[str, Any]
     people: int
     root: Sha256

@@ -41,7 +41,9 @@ def commitment_of(entry: AuditEntry) -> RecipientsCommitted:
     record = {key: value for key, value in body.items() if key != name}
     leaves = _leaves(entry)
     root = root_of(leaf_hash(leaf.encode()) for leaf in leaves)
-    return RecipientsCommitted(of=entry.index, record=record, people=len(leaves), root=root.hex())
+    return RecipientsCommitted(
+        of=entry.index, record_type=entry.record_type, record=record, people=len(leaves), root=root.hex()
+    )
 
 
 def part_of(entry: AuditEntry, recipient: str) -> Part | None:

@@ -1,6 +1,6 @@
 """Reading a log wherever it lies: whether it is sound, and what stands in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.audit.findings import Result
@@ -36,6 +36,43 @@ async def verified(
         verification.read(batch)
         read(len(batch))
     return verification.result(vouched)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A sealed entry with the exact bytes that it stands in the log with."""
+
+    entry: AuditEntry
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What was looked for in a log: the entries, the leaves of all, whether it is sound, what vouches for it."""
+
+    kept: list[Kept]
+    leaves: list[bytes]
+    result: Result
+    vouchers: Vouchers
+
+
+async def gather(place: Place, wanted: Callable[[AuditEntry], bool], having: Sequence[str] = ()) -> Gathered:
+    """Reads the whole log once. Only what holds one of the words `having` is looked at, if there are any."""
+    vouched, words = place.vouchers(), [word.encode() for word in having]
+    verification, held = Verification(place.voids_allowed), Held()
+    kept: list[Kept] = []
+    leaves: list[bytes] = []
+    async for batch in place.stored():
+        verification.read(batch)
+        for value, _ in batch:
+            if value is None or not held.take(value):
+                continue
+            leaves.append(held.chain.last)
+            if words and not any(word in value for word in words):
+                continue
+            if wanted(entry := AuditEntry.model_validate_json(value)):
+                kept.append(Kept(entry, value))
+    return Gathered(kept, leaves, verification.result(vouched), vouched)
 
 
 async def select(place: Place, wanted: Callable[[AuditEntry], bool]) -> tuple[list[AuditEntry], Result]:

@@ -1,5 +1,7 @@
-"""`tocsin audit show`: the sealed entries about an incident."""
+"""`tocsin audit show`: the sealed entries about an incident, or one entry whole."""
 
+import asyncio
+import json
 import sys
 from typing import Annotated
 
@@ -8,21 +10,33 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.audit.places import place_of
-from pipeline.commands.replay import ARCHIVE, read_history
+from pipeline.audit.places import Place, place_of
+from pipeline.audit.reading import gather
+from pipeline.audit.tree import leaf_hash
+from pipeline.commands.auditing.asking import Export, InArchive, warn
+from pipeline.commands.replay import read_history
 from pipeline.commands.timelines import printable
+from pipeline.errors import ConfigurationError, NotFound
 from pipeline.settings import Settings
 from schemas.audit import AuditEntry
 from schemas.base import rfc3339
 
 
 def show_command(
-    incident: Annotated[str, typer.Argument(help="The incident's id.")],
+    incident: Annotated[str | None, typer.Argument(help="The incident's id.")] = None,
+    number: Annotated[int | None, typer.Option("--entry", help="One entry whole, by its number.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The entries themselves, one JSON object a line.")] = False,
-    archive: Annotated[str | None, ARCHIVE] = None,
+    export: Export = None,
+    archive: InArchive = None,
 ) -> None:
-    """The sealed entries about an incident, in the order in which they were sealed."""
-    found = read_history(place_of(Settings(), archive=archive), incident)
+    """The sealed entries about an incident, in the order in which they were sealed; or one entry, whole."""
+    place = place_of(Settings(), export, archive)
+    if (incident is None) == (number is None):
+        raise ConfigurationError("name an incident, or an entry with --entry: one of the two")
+    if number is not None:
+        asyncio.run(_one(place, number, as_json))
+        return
+    found = read_history(place, incident or "")
     if as_json:
         for entry in found.entries:
             typer.echo(entry.model_dump_json(exclude_none=True))
@@ -33,6 +47,21 @@ def show_command(
         what = Text(printable(" ".join(filter(None, (kind, said(entry))))))
         table.add_row(str(entry.index), rfc3339(entry.appended_at), what, Text(printable(entry.record_id)))
     Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+
+async def _one(place: Place, number: int, as_json: bool) -> None:
+    found = await gather(place, lambda entry: entry.index == number, [f'"index":{number},'])
+    warn(found.result)
+    if not found.kept:
+        raise NotFound(f"there is no entry {number}: the log has {found.result.entries}, from 0 on")
+    value = found.kept[0].value
+    if as_json:
+        sys.stdout.buffer.write(value + b"\n")
+        return
+    signed = found.result.signed or 0
+    typer.echo(f"leaf {leaf_hash(value).hex()}, {'signed for' if number < signed else 'not signed for yet'}")
+    for line in json.dumps(json.loads(value), ensure_ascii=False, indent=2).splitlines():
+        typer.echo(printable(line))
 
 
 def said(entry: AuditEntry) -> str:
