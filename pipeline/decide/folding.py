@@ -155,7 +155,7 @@ def telling_of(decision: NoticeDecided | NoticeHeld) -> Telling:
     )
 
 
-def promised(state: IncidentState, telling: Telling, step: Step, decisions: Iterable[Decision]) -> datetime | None:
+def promised(state: IncidentState, telling: Telling, decisions: Iterable[Decision]) -> datetime | None:
     """The next update that stands in a notice: the one that is promised with it, or that is owed to them anyway."""
     if telling.zones or telling.kind is NoticeKind.REMINDER:
         owed = state.promises.get(telling.audience)
@@ -268,7 +268,7 @@ def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str
         if not isinstance(decision, NoticeDecided) or decision.kind is NoticeKind.REMINDER or decision.zones:
             continue
         telling = telling_of(decision)
-        due = promised(before, telling, step, entry.decisions)
+        due = promised(before, telling, entry.decisions)
         known = occasion_of(before, step, telling, entry.seq, entry.at, due, released).known
         # what waits for an approval was not told, whatever is approved later
         waits = _withheld(before, step, entry.decisions)
@@ -381,6 +381,6 @@ def _offices(before: IncidentState, entry: JournalEntry) -> Mapping[tuple[str, s
     found = dict(before.offices)
     for decision in entry.decisions:
         if isinstance(decision, NoticeDecided) and decision.kind is NoticeKind.UNCHANGED:
-            for zone in decision.zones or ("",):
+            for zone in decision.zones:
                 found[decision.audience, zone] = entry.at
     return found

@@ -114,7 +114,7 @@ def notices_of(before: IncidentState, entry: JournalEntry, policy: Policy) -> tu
                 state,
                 telling,
                 occasion_of(
-                    state, step, telling, entry.seq, entry.at, promised(state, telling, step, entry.decisions), released
+                    state, step, telling, entry.seq, entry.at, promised(state, telling, entry.decisions), released
                 ),
                 policy,
                 None,
@@ -192,7 +192,7 @@ def _concluded(
     told: list[Decision] = []
     for one in weighed:
         if one.requirement is None:
-            occasion = _promising(one, promised(before, one.telling, step, records))
+            occasion = _promising(one, promised(before, one.telling, records))
             renderings = composed(before, one.telling, occasion, policy, channels)
             notice = notice_of(before, step, one.telling, goes, seq, at, renderings, given, policy)
             notices.append(notice)
@@ -242,7 +242,7 @@ def _weighed(
     findings = found(telling, plan.step, occasion.known, occasion.before, stated or own, policy)
     count = state.census.get(telling.audience)
     requirement = required(telling, state, plan.step, findings, count.total if count else 0, policy)
-    forced = plan.forced.get(draft_key(telling.audience, telling.corrects)) or _asked_again(state, plan, telling)
+    forced = plan.forced.get(draft_key(telling.audience, telling.corrects)) or _asked_again(state, telling)
     if forced is not None:
         requirement = forced if requirement is None else _both(forced, requirement)
     return _Weighed(telling, occasion, findings, requirement)
@@ -267,7 +267,7 @@ def _as_approved(
     return telling if same and (promise is None or promise > at) else replace(draft.telling, reason=CHANGED_SINCE)
 
 
-def _asked_again(state: IncidentState, plan: Plan, telling: Telling) -> Requirement | None:
+def _asked_again(state: IncidentState, telling: Telling) -> Requirement | None:
     """What must be approved of a draft whose words are others by now."""
     draft = state.drafts.get(draft_key(telling.audience, telling.corrects))
     if draft is None or telling.reason != CHANGED_SINCE:

@@ -75,11 +75,11 @@ def called(state: IncidentState, at: datetime, policy: Policy) -> Plan:
     tellings, records = _due_tellings(state, step, dues, at, policy)
     # one entry tells a recipient one thing: whoever must be reminded is, right after what they are told now
     asked = [due for due in dues if isinstance(due.act, Remind) and not tellings]
-    reminders = _reminders(state, asked, policy)
+    reminders, reminded = _reminders(state, asked, policy)
     broken = any(due.reason is WakeReason.PROMISE_DUE for due in dues)
-    if not (tellings or records or reminders.decisions or broken):
+    if not (tellings or records or reminded or broken):
         return Plan(step, decisions=(InputIgnored(reason="nothing is due: it was told, or replaced, before"),))
-    return Plan(step, (*tellings, *reminders.tellings), (*records, *reminders.decisions))
+    return Plan(step, (*tellings, *reminders), (*records, *reminded))
 
 
 def _placed(
@@ -169,9 +169,7 @@ def _telling(act: Tell, state: IncidentState, at: datetime, policy: Policy) -> T
     if kind is NoticeKind.UNCHANGED and not act.zones and _has_news(act.audience, state, at, policy):
         # those who are told of the start and the end only hear at their moment what came meanwhile
         kind, why, safe = NoticeKind.UPDATED, f"{why.removesuffix(NOTHING_CHANGED)}what was said since", False
-    return Telling(
-        act.audience, level, kind, lane_of(kind, state.worst, policy.cadence), channels, why, act.zones, safe=safe
-    )
+    return Telling(act.audience, level, kind, lane_of(kind, state.worst, policy.cadence), channels, why, safe=safe)
 
 
 def _has_news(audience: str, state: IncidentState, at: datetime, policy: Policy) -> bool:
@@ -190,7 +188,9 @@ def _says_anything(act: Tell, state: IncidentState, step: Step, policy: Policy) 
     return news(told.known, with_put_off(step, waiting).known, told.level, policy)
 
 
-def _reminders(state: IncidentState, dues: list[Due], policy: Policy) -> Plan:
+def _reminders(
+    state: IncidentState, dues: list[Due], policy: Policy
+) -> tuple[tuple[Telling, ...], tuple[Decision, ...]]:
     """Those who can do something are asked, in one message."""
     records: list[Decision] = []
     texts: list[str] = []
@@ -203,8 +203,8 @@ def _reminders(state: IncidentState, dues: list[Due], policy: Policy) -> Plan:
     name = policy.cadence.heartbeat.reminders_to
     group = policy.audiences.get(name) if name else None
     if not texts or name is None or group is None:
-        return Plan(standing(state), (), tuple(records))
+        return (), tuple(records)
     channels = group.channels_for(NoticeKind.REMINDER)
     lane = lane_of(NoticeKind.REMINDER, state.worst, policy.cadence)
     telling = Telling(name, group.level, NoticeKind.REMINDER, lane, channels, "; ".join(dict.fromkeys(texts)))
-    return Plan(standing(state), (telling,) if channels else (), tuple(records))
+    return (telling,) if channels else (), tuple(records)

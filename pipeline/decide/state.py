@@ -156,7 +156,7 @@ class IncidentState:
     held: frozenset[str] = frozenset()
     """Audiences to whom nothing goes out before an operator releases it."""
     offices: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
-    """(audience, time zone): when they were last told because their office closes or opens."""
+    """(audience, time zone): when those of the zone alone were last told, since their office closes or opens."""
     reminded: Mapping[str, datetime] = field(default_factory=dict)
     """By rule: the moment of which somebody was reminded last."""
     revision: int = 0

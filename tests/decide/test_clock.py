@@ -82,8 +82,14 @@ def test_every_stage_takes_a_word_of_its_own_and_the_last_one_the_end(words, ask
     rule, hours = asked
     assert reminders(dues) == [(rule, START + hours * HOUR)]
     text = next(due.act.text for due in dues if isinstance(due.act, Remind))
-    assert text == f"the {rule} is due {'6h' if hours == 18 else '18h' if hours == 54 else '24h'} from now"
+    assert text == f"the {rule} is due {6 if hours == 18 else 18 if hours == 54 else 24} hours from now"
     assert tellings(dues) == ([("customers", START + told_at * HOUR - MARGIN)] if told_at else [])
+
+
+@pytest.mark.parametrize(("within", "left"), [("8h", "2 hours"), ("2h", "30 minutes"), ("10m", "2 minutes")])
+def test_what_is_due_soon_says_in_how_many_hours_or_minutes(within, left):
+    [due] = duty(state(), duties(customers=f"a word: {within}"))
+    assert due.act.text == f"the a word to customers is due {left} from now"
 
 
 def test_the_end_is_the_last_stage_and_so_is_a_review():

@@ -14,7 +14,6 @@ from pipeline.decide.state import Draft, IncidentState, Phase, Promise
 from pipeline.decide.step import standing
 from pipeline.decide.turn import ENDS
 from pipeline.policy import Policy
-from pipeline.policy.words import spelled
 from schemas.base import Severity
 from schemas.command import WakeReason
 from schemas.journal import NoticeKind
@@ -178,7 +177,7 @@ def duty(state: IncidentState, policy: Policy) -> Iterator[Due]:
                 continue
             if len(kinds) > number and (not last or REPORTS & set(kinds)):
                 continue
-            text = f"the {stage} to {name} is due {spelled(lead)} from now"
+            text = f"the {stage} to {name} is due {_span(lead)} from now"
             yield Due(due - lead, WakeReason.REMINDER, Remind(f"{stage} to {name}", text))
             if told is not None and told.open and state.phase is Phase.OPEN:
                 yield Due(at, WakeReason.SILENCE, Tell(name, NoticeKind.UNCHANGED, f"{stage}: {NOTHING_CHANGED}"))
@@ -237,3 +236,8 @@ def _reminded(state: IncidentState, due: Due) -> bool:
         return False
     before = state.reminded.get(due.act.rule)
     return before is not None and before >= (due.act.of or due.at)
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    return f"{round(minutes / 60)} hours" if minutes >= 60 else f"{minutes} minutes"

@@ -16,8 +16,6 @@ from pipeline.policy.cadence import Office
 from schemas.command import WakeReason
 from schemas.journal import NoticeKind
 
-EVERYWHERE = ""
-"""The zone under which a notice to everybody is remembered, where nobody's zone is known."""
 Moment = Callable[[OfficeHours, ZoneInfo, datetime], datetime]
 
 
@@ -61,13 +59,11 @@ def _dues(
             continue
         known = tuple(state.census[audience].zones) if audience in state.census else ()
         for zone in known or office.zones:
-            anchor = max(told.since, state.offices.get((audience, zone if known else EVERYWHERE), told.since))
-            due = _next(office, zone, moment, shift, anchor, told.at + office.unless_within)
+            last = max(state.offices.get((audience, zone), told.since), told.at + office.unless_within)
+            due = _next(office, zone, moment, shift, last)
             yield Due(due, reason, Tell(audience, NoticeKind.UNCHANGED, why, zones=(zone,) if known else ()))
 
 
-def _next(
-    office: Office, zone: str, moment: Moment, shift: timedelta, anchor: datetime, not_before: datetime
-) -> datetime:
+def _next(office: Office, zone: str, moment: Moment, shift: timedelta, last: datetime) -> datetime:
     """The first such moment after the last one; one that comes right after a notice is passed over."""
-    return moment(office, zone_named(zone), max(anchor, not_before) - shift) + shift
+    return moment(office, zone_named(zone), last - shift) + shift
