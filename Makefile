@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+SEEDS  ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos explore mutants bench day kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos sim explore mutants bench day kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +33,9 @@ test-slow: $(STAMP) ## the longer tests
 
 test-chaos: $(STAMP) ## kill -9 and friends, on the embedded broker
 	$(BIN)/pytest -m chaos --timeout 900
+
+sim: $(STAMP) ## worlds in which everything breaks, where nobody has looked before (SEEDS=1000)
+	$(BIN)/python -m tests.sim --seeds $(SEEDS)
 
 explore: $(STAMP) ## the property tests with examples never tried before, as often as you like
 	$(BIN)/pytest -m "hypothesis and not kafka and not chaos" --hypothesis-profile explore --timeout 900

@@ -19,6 +19,8 @@ class Desk:
     incidents: dict[str, IncidentState] = field(default_factory=dict)
     last: tuple[IncidentState, JournalEntry, str | None] | None = None
     next_offset: int = 0
+    void: set[int] = field(default_factory=set)
+    """Offsets of entries that do not count: another worker's was the first of its number."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -31,6 +33,7 @@ class Desk:
         before = self.state(entry.incident)
         self.next_offset = max(self.next_offset, offset + 1)
         if entry.seq != before.seq + 1:
+            self.void.add(offset)
             return False
         self.incidents[entry.incident] = evolve(before, entry)
         self.last = (before, entry, parent)

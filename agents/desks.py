@@ -203,10 +203,10 @@ class Desks:
             failpoints.hit("decide.after_journal")
             if written.offset == desk.next_offset and desk.apply(decided.entry, written.offset, parent):
                 self.clockwork.note(desk.partition, decided.entry)
-            elif desk.state(incident).entry_of(given.source, given.id) is None:
+            else:
                 # someone else wrote to this journal: fold what they wrote, then see whether ours was the first
                 await self._journal.caught_up(desk.partition)
-                if desk.state(incident).entry_of(given.source, given.id) is None:
+                if self._desks.get(desk.partition) is not desk or written.offset in desk.void:
                     continue
             await self._emit(decided.notices, decided.drafts, decided.entry, parent)
             return True

@@ -92,15 +92,19 @@ def policies() -> tuple[Policy, ...]:
 
 
 def _changed(shipped: PolicyPublished, name: str, change: Any) -> PolicyPublished:
-    documents = dict(shipped.documents)
-    read = {
-        path: _with_nothing(yaml.load(text, Loader=yaml.BaseLoader))
-        for path, text in documents.items()
-        if path.endswith(".yaml")
-    }
+    documents, read = dict(shipped.documents), read_documents(shipped)
     change(read)
     documents |= {path: yaml.dump(value, allow_unicode=True, sort_keys=False) for path, value in read.items()}
     return PolicyPublished(name=name, hash=hash_of(documents), documents=documents)
+
+
+def read_documents(published: PolicyPublished) -> dict[str, Any]:
+    """The documents as they are written, every value a text, for a test to change."""
+    return {
+        path: _with_nothing(yaml.load(text, Loader=yaml.BaseLoader))
+        for path, text in published.documents.items()
+        if path.endswith(".yaml")
+    }
 
 
 def _with_nothing(value: Any) -> Any:
