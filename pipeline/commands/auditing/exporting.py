@@ -1,4 +1,4 @@
-"""`tocsin audit export`: the log's exact bytes, with the checkpoint that vouches for them."""
+"""`tocsin audit export`: the log's exact bytes with the checkpoint that vouches for them, or the log as a table."""
 
 import asyncio
 from pathlib import Path
@@ -9,25 +9,41 @@ import typer
 from pipeline.audit.files import replace_file, writing
 from pipeline.audit.places import Place, checkpoint_beside, place_of
 from pipeline.audit.reading import Linked
-from pipeline.commands.replay import ARCHIVE
+from pipeline.audit.rows import Row, rows
+from pipeline.audit.tables import Table, table_for
+from pipeline.commands.auditing.asking import Export, InArchive
+from pipeline.replay.spans import counted
 from pipeline.settings import Settings
+from schemas.audit import AuditEntry
+
+ROWS_AT_ONCE = 20_000
 
 
 def export_command(
-    file: Annotated[Path, typer.Argument(help="Where to; FILE.checkpoint is written beside it.")],
-    archive: Annotated[str | None, ARCHIVE] = None,
+    file: Annotated[Path, typer.Argument(help="Where to. FILE.csv or FILE.parquet: a table; else the exact bytes.")],
+    export: Export = None,
+    archive: InArchive = None,
 ) -> None:
-    """Write the log's exact bytes, an entry a line, and the checkpoint that vouches for them."""
-    place = place_of(Settings(), archive=archive)
+    """Write the log's exact bytes, an entry a line, and beside it the checkpoint that vouches for them; or a table.
+
+    A table has a row for what each entry says of one person. Only the exact bytes can be verified.
+    """
+    place = place_of(Settings(), export, archive)
+    kind = table_for(file)
     vouched = place.vouchers()  # read before the log, which can only grow meanwhile
-    count = asyncio.run(_export(place, file))
+    if kind is not None:
+        with writing(file), kind.open(file) as table:
+            entries, count = asyncio.run(_tabulate(place, table))
+        typer.echo(f"{counted(count, 'row')} of {entries} entries in {file}")
+        return
+    entries = asyncio.run(_copy(place, file))
     if vouched.checkpoint is not None:
         with writing(file):
             replace_file(checkpoint_beside(file), vouched.checkpoint)
-    typer.echo(f"{count} entries in {file}")
+    typer.echo(f"{entries} entries in {file}")
 
 
-async def _export(place: Place, file: Path) -> int:
+async def _copy(place: Place, file: Path) -> int:
     linked = Linked()
     with writing(file), file.open("wb") as out:
         async for batch in place.stored():
@@ -35,3 +51,16 @@ async def _export(place: Place, file: Path) -> int:
                 if linked.held.take(value):
                     out.write((value or b"") + b"\n")
     return linked.held.chain.size
+
+
+async def _tabulate(place: Place, table: Table) -> tuple[int, int]:
+    linked, waiting, count = Linked(), list[Row](), 0
+    async for batch in place.stored():
+        for value, _ in batch:
+            if linked.held.take(value):
+                waiting += rows(AuditEntry.model_validate_json(value or b""), value or b"")
+        if len(waiting) >= ROWS_AT_ONCE:
+            table.write(waiting)
+            waiting, count = [], count + len(waiting)
+    table.write(waiting)
+    return linked.held.chain.size, count + len(waiting)
