@@ -23,8 +23,9 @@ from tests.audit.logs import seal_all
 from tests.audit.test_appender import appending, publish
 from tests.audit.test_timeline import INCIDENT, journal, tell
 from tests.entries import MAIL
+from tests.paths import REPOSITORY
 
-APPROVED = journal(3, tell("customers", Channel.EMAIL).model_copy(update={"approved_by": ("lena",)}))
+APPROVED = journal(1, tell("customers", Channel.EMAIL).model_copy(update={"approved_by": ("lena",)}))
 ENTRIES = [one.entry for one in LOG.sealed]
 
 
@@ -122,7 +123,7 @@ async def test_the_questions_of_an_auditor_each_have_one_command(tocsin, tmp_pat
 
     approved = await tocsin("audit", "search", "--approver", "lena")
     assert approved.exit_code == 0
-    assert re.search(rf"{INCIDENT} +journal\.entry #3 .* by lena", approved.stdout)
+    assert re.search(rf"{INCIDENT} +journal\.entry #1 .* by lena", approved.stdout)
     assert (await tocsin("audit", "search", "--approver", "nobody")).exit_code == 1
     assert "ask for something" in (await tocsin("audit", "search")).stderr
     by_id = await tocsin("audit", "search", "--provider-id", f"<{CORA}.1@mail>", "--json")
@@ -143,3 +144,32 @@ async def test_the_questions_of_an_auditor_each_have_one_command(tocsin, tmp_pat
     assert done.stdout.splitlines()[-1] == f"TRUE: entries of a log of 16; 2 messages to {ANNA} about {INCIDENT}"
     never = await tocsin("audit", "prove", "inc-2", "--subscriber", BEN, "--out", str(out))
     assert (never.exit_code, "`tocsin explain` says why" in never.stderr) == (1, True)
+
+
+async def test_each_question_of_the_readme_is_answered_by_its_one_command(tocsin, tmp_path, monkeypatch):
+    section = (
+        (REPOSITORY / "README.md").read_text("utf-8").partition("## Questions to the log")[2].partition("\n## ")[0]
+    )
+    asked = re.findall(r"^\| (.+\?) \| `tocsin (.+?)` \|$", section, re.MULTILINE)
+    assert len(asked) == 10
+    names = {
+        "INCIDENT": INCIDENT, "ID": ANNA, "TIME": "2026-03-04T02:04:00Z", "RULE": "as it was", "OPERATOR": "lena",
+        "PROVIDER_ID": f"<{ANNA}.1@mail>",
+    }  # fmt: skip
+    answers = {
+        "replay": "email to 3 customers: taken by the provider", "who-knew": "Suche langsam seit 13:00 CET [red]",
+        "explain": f"{INCIDENT}, as far as it concerns {ANNA}", "--rule": "as it was", "--approver": "by lena",
+        "--provider-id": f"<{ANNA}.1@mail>", "--channel": "delivery.intended #2 sms", "prove": "2 messages proved",
+        "verify": "log verified: 16 entries", "export": "22 rows of 16 entries in log.csv",
+    }  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for question, line in asked:
+        words = [names.get(word, word) for word in line.split()]
+        if "--since" in words:
+            words[words.index("--since") + 1] = "2026-03-04T01:00:00Z"
+        if "--channel" in words:
+            words[words.index("--until") + 1] = "2100-01-01T00:00:00Z"
+        given = await tocsin(*words)
+        assert given.exit_code == 0, (question, given.output)
+        (expected,) = [said for name, said in answers.items() if name in words]
+        assert expected in given.stdout, question
