@@ -29,6 +29,7 @@ from agents.turns import Turns
 from pipeline import clock
 from pipeline.broker import connect
 from pipeline.channels import build_senders
+from pipeline.deliver.forgetting import closing
 from pipeline.deliver.pacing import pace_for
 from pipeline.deliver.retry import patience_for
 from pipeline.deliver.spending import caps
@@ -118,7 +119,9 @@ class Deliver:
                 self._emitter, dead, self._holdings, clock.now, lambda: self._counting.soft_bounces, asking
             )
             self._post = self._make_post(dead)
-            self._ordering = Ordering(self._emitter, dead, self._holdings, self._signed, self._kept, clock.now)
+            self._ordering = Ordering(
+                self._emitter, dead, self._holdings, self._signed, self._releasers, self._kept, clock.now
+            )
             await self._holdings.start()
             await self._follow_all()
             self._started.set()
@@ -145,6 +148,11 @@ class Deliver:
         await self._operators.caught_up(0)
         name, signature = event.extensions.get(OPERATOR), event.extensions.get(SIGNATURE)
         return self._registry.signature(name, signature) if name and signature else None
+
+    async def _releasers(self) -> Collection[str]:
+        """The policy is read up to this moment as well: who may give such an order may just have been changed."""
+        await asyncio.gather(*(self._policies.caught_up(partition) for partition in range(self._settings.partitions)))
+        return self._counting.policy.audience.releasers if self._counting.policy else ()
 
     async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:
         """Read from the beginning: a week of notices, and only when a person orders something."""
@@ -234,6 +242,8 @@ class Deliver:
                 swept = now
                 for holding in self._holdings.all():
                     await self._post.waiting.give_up_lost(holding)
+                    if holding.forgetting.due(clock.now()):
+                        await self._emitter.forward(closing(holding.partition))
 
     async def _keep(self) -> None:
         """Writes to file now and then what is known of people."""

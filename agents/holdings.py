@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from agents.app import die
 from pipeline import subscribers
 from pipeline.deliver.census import Tally
+from pipeline.deliver.forgetting import NOBODY, Forgetting
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.people import People
 from pipeline.deliver.roll import Roll
@@ -43,6 +44,7 @@ class Holding:
     last: dict[str, Record] = field(default_factory=dict)
     subscribers: People = field(init=False)
     ledger: Ledger = field(init=False)
+    forgetting: Forgetting = field(default_factory=Forgetting)
     wakes: dict[str, DeliveryWake] = field(default_factory=dict)
     awaited: set[tuple[Told, str, int]] = field(default_factory=set)
     tally: Tally | None = None
@@ -56,9 +58,12 @@ class Holding:
         """Folds one record of any of the topics."""
         if record.topic in KEPT:
             self.last[record.topic] = record
-        if record.topic == topics.SUBSCRIBER_KEYS.name and record.value is None:
-            self.subscribers.put_key((record.key or b"").decode(errors="replace"), None)
-            return
+        if record.topic == topics.SUBSCRIBER_KEYS.name:
+            self.forgetting.apply(record)
+            if record.value is None:
+                if record.key != NOBODY:
+                    self.subscribers.put_key((record.key or b"").decode(errors="replace"), None)
+                return
         try:
             # an input is read here as its own agent reads it: what one takes and the other refuses is an opt-out lost
             outside = record.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name
@@ -69,7 +74,7 @@ class Holding:
         if isinstance(data, SUBSCRIBER_EVENTS):
             self._subscriber(event.subject or "", data, record)
         elif isinstance(data, SubscriberKey):
-            self.subscribers.put_key(event.subject or "", data)
+            self._key(event.subject or "", data)
         elif isinstance(data, DeliveryWake):
             self.wait(data)
         else:
@@ -86,6 +91,12 @@ class Holding:
             self.subscribers.put_key(subscriber, None)
         if self.tally is not None:
             self.tally.change(before, now)
+
+    def _key(self, subscriber: str, key: SubscriberKey) -> None:
+        """A key that comes after the erasure, from whoever did not know of it yet, opens nothing."""
+        known = self.subscribers.get(subscriber)
+        if known is None or not known.erased:
+            self.subscribers.put_key(subscriber, key)
 
     def wait(self, wake: DeliveryWake) -> None:
         """Takes a piece of waiting work in."""
@@ -153,6 +164,10 @@ class Keeper(Protocol):
         """Writes what changed."""
         ...
 
+    async def tidy(self) -> None:
+        """Deletes what was kept of partitions that are others' now."""
+        ...
+
     async def forget(self, holding: Holding) -> Holding:
         """An empty holding in place of one that is not of these topics."""
         ...
@@ -218,6 +233,8 @@ class Holdings:
         """Writes to their files what changed of each partition's people."""
         for holding in self.all():
             await self._keeper.keep(holding)
+        if self._settled.is_set():
+            await self._keeper.tidy()
 
     def suspend(self) -> None:
         """Nothing new is begun from now on, until the group says again what is ours; what is folded stays for then."""

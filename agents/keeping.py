@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from agents.holdings import Holding
-from pipeline.deliver.store import Store, place_behind
+from pipeline.deliver.store import Store, forsaken, place_behind
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -52,6 +53,19 @@ class Keeping:
                 holding.subscribers.changed_after_all(changed)
                 log.warning("the people of partition %d cannot be kept: %s", holding.partition, error)
 
+    async def tidy(self) -> None:
+        """Deletes the files of partitions that are others' now."""
+        if self._folder is None:
+            return
+        ours = {holding.partition for holding in self._stores}
+        try:
+            gone = await asyncio.to_thread(forsaken, self._folder, ours, time.time())
+        except OSError as error:
+            log.warning("what was kept of others' partitions cannot be deleted: %s", error)
+            return
+        if gone:
+            log.info("what was kept of partitions %s is deleted: they are others' now", sorted(gone))
+
     async def forget(self, holding: Holding) -> Holding:
         """An empty holding in place of one whose file is not of this broker's topics."""
         async with self._one_at_a_time:
@@ -72,3 +86,5 @@ class Keeping:
     @staticmethod
     def _load(holding: Holding, store: Store) -> None:
         holding.subscribers, holding.places = store.load(holding.roll)
+        if holding.places:
+            holding.forgetting.begun_in_the_middle()

@@ -29,6 +29,8 @@ log = logging.getLogger("tocsin.deliver")
 
 Signed = Callable[[Event[ParkedOrder]], Awaitable[Signature | None]]
 """The signature of whoever says that they signed it, with the key that they hold now; None if there is none."""
+Releasers = Callable[[], Awaitable[Collection[str]]]
+"""The roles of which one is needed, by the policy in force now; none named: every operator may."""
 Kept = Callable[[int, Collection[str]], Awaitable[Mapping[str, Notice]]]
 """Those of these notices that a partition still holds, by id."""
 
@@ -42,6 +44,7 @@ class Ordering:
         dead: DeadLetters,
         holdings: Holdings,
         signed: Signed,
+        releasers: Releasers,
         kept: Kept,
         clock: Clock,
     ) -> None:
@@ -50,6 +53,7 @@ class Ordering:
         self._holdings = holdings
         self._records = Records(emitter, clock)
         self._signed = signed
+        self._releasers = releasers
         self._kept = kept
         self._clock = clock
 
@@ -61,6 +65,11 @@ class Ordering:
         signature = await self._signed(event)
         if signature is None or not _is_theirs(event, signature):
             await self._dead.bury(record, Undecodable("not_signed", "no operator signed this order"))
+            return True
+        if (roles := await self._releasers()) and not set(roles) & set(signature.roles):
+            needed = " or ".join(roles)
+            detail = f"{signature.operator} holds no role of those who may release parked messages: {needed}"
+            await self._dead.bury(record, Undecodable("not_allowed", detail))
             return True
         holding = await self._holdings.get(record.partition)
         if holding is None:

@@ -11,6 +11,7 @@ from pipeline.deliver import bounces
 from pipeline.deliver.bounces import Came
 from pipeline.deliver.work import Told
 from pipeline.merging import as_event
+from pipeline.subscribers import key_record
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
@@ -20,11 +21,14 @@ from schemas.receipt import BounceReceived, ComplaintReceived, DeliveryReported,
 from schemas.subscriber import (
     SUBSCRIBER_EVENTS,
     Bounced,
+    ChoicesChanged,
     Complained,
     Confirmed,
+    Erased,
     Merged,
     Restarted,
     Stopped,
+    Subscribed,
     Subscriber,
     SubscriberEvent,
     Unsubscribed,
@@ -34,6 +38,8 @@ PROVES_ACCEPTANCE = frozenset({"queued", "sending", "sent", "delivered", "undeli
 """Any status at all says that the provider had taken the message; what became of it then is a receipt."""
 
 OPT_OUTS = (Unsubscribed, Bounced, Complained, Stopped)
+SEALING = (Erased, Merged, Subscribed, ChoicesChanged)
+"""What ends a key, and what may have brought one for somebody who is gone."""
 
 
 class Receiving:
@@ -104,8 +110,14 @@ class Receiving:
                 partition=record.partition,
             )
             await self._passed_on(record, event.data, whole)
+            await self._without_key(event.data, whole)
             await self._asking.ask(record, event.data, whole)
         return True
+
+    async def _without_key(self, event: Message, subscriber: Subscriber) -> None:
+        """Whoever wrote the event may have died before the tombstone, or may not know that there must be one."""
+        if isinstance(event, SEALING) and (subscriber.erased or subscriber.merged_into is not None):
+            await self._emitter.forward(key_record(subscriber.id, None, self._clock()))
 
     async def _passed_on(self, record: Record, event: Message, subscriber: Subscriber) -> None:
         """Whoever is somebody else now may still answer a message of before, and may have left while they were being

@@ -13,7 +13,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pipeline import subscribers
 from pipeline.addresses import BadAddress
 from pipeline.merging import SameLine, carried, lines_made_one, made_one
-from pipeline.registrations import Numbered, Refused, contact_in, opted_out, registration, unconfirmed
+from pipeline.registrations import (
+    SAYS_WHO,
+    Numbered,
+    Refused,
+    contact_in,
+    opted_out,
+    registration,
+    says_who,
+    unconfirmed,
+)
 from pipeline.subscribers import Registration, Roster
 from pipeline.vault import ContactData, Vault
 from schemas.base import Channel, Message, is_id
@@ -115,6 +124,8 @@ class _Enrolling:
         self._refuse_gone(found)
         before = self._roster.registration(self._vault, found) if found else None
         row = registration({"consent": terms.consent, **fields} if terms.consent else fields, before)
+        if given is not None and before is None and says_who(row.contact, given):
+            raise Refused(f"id: {SAYS_WHO}; leave it empty for a random one")
         subscriber_id = found or subscribers.new_id()
         others = self._others(subscriber_id, row)
         row = made_one(row, [r for other in others if (r := self._roster.registration(self._vault, other))])
@@ -136,7 +147,7 @@ class _Enrolling:
     def _refuse_gone(self, found: str | None) -> None:
         known = self._roster.subscribers.get(found) if found else None
         if known is not None and known.erased:
-            raise Refused("was erased: who comes back does so of their own will, under a new id")
+            raise Refused("was erased at their wish: no file brings them back, only they themselves, by the web form")
         if known is not None and known.merged_into is not None:
             raise Refused(f"id: is told as the subscriber {known.merged_into} since they were found to be the same")
 

@@ -36,6 +36,7 @@ COLUMNS = (
     *("consent", "opted_out", "unconfirmed"),
 )
 SEPARATOR = ";"
+SAYS_WHO = "it says who they are, and what stands there is kept for ever, in clear"
 _ANY = datetime(1970, 1, 1, tzinfo=UTC)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 """RFC 5646, as far as it is used: `en`, `de-CH`, `zh-Hant`."""
@@ -140,7 +141,20 @@ def registration(fields: Mapping[str, Any], before: Registration | None = None) 
     if not choices.audiences and profile == Profile():
         raise Refused("audiences: name at least one, or say by roles, contract or regions who they are")
     consent = fields.get("consent") or (before.consent if before else None)
-    return Registration(kind, choices, contact, profile, _cleaned(consent, "consent") if consent else None)
+    said = _cleaned(consent, "consent") if consent else None
+    if said is not None and says_who(contact, said):
+        raise Refused(f"consent: {SAYS_WHO}")
+    return Registration(kind, choices, contact, profile, said)
+
+
+def says_who(contact: ContactData, text: str) -> bool:
+    """Whether an address of theirs stands in a text, or their number's digits do, or their whole name."""
+    plain, digits = text.casefold(), re.sub(r"\D", "", text)
+    whole_name = contact.name if contact.name is not None and " " in contact.name else None
+    given = (contact.email, whole_name, contact.webhook, contact.apprise)
+    return any(one.casefold() in plain for one in given if one) or (
+        contact.phone is not None and contact.phone.lstrip("+") in digits
+    )
 
 
 def opted_out(fields: Mapping[str, Any]) -> dict[Channel, Reason]:

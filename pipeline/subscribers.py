@@ -174,6 +174,7 @@ def _erased(subscriber: Subscriber, at: datetime) -> Subscriber:
         choices=NOTHING_CHOSEN,
         address_tokens=subscriber.address_tokens,
         opted_out=subscriber.opted_out,
+        standing=Standing(merged_into=subscriber.merged_into, merged_on=subscriber.standing.merged_on),
         erased=True,
         at=max(subscriber.at, at),
     )

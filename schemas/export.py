@@ -152,6 +152,8 @@ def _channel(topic: Topic) -> dict[str, Any]:
     config: dict[str, Any] = {"cleanup.policy": [topic.cleanup], "max.message.bytes": topic.max_message_bytes}
     if topic.cleanup == "delete":
         config["retention.ms"] = topic.retention_ms
+    if topic.closed_ms is not None:
+        kept += ", and nothing that was deleted stays"
     return {
         "address": topic.name,
         "title": topic.name,

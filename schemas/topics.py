@@ -20,6 +20,9 @@ from schemas.subscriber import SUBSCRIBER_EVENTS, Subscriber, SubscriberKey
 
 DAY_MS = 24 * 60 * 60 * 1000
 FOR_EVER_MS = -1
+KEYS_CLOSED_MS = 10 * 60 * 1000
+"""A destroyed key goes from its topic when the broker compacts, and it compacts closed segments only: one is closed by
+the first record that comes so long after its first one."""
 DEFAULT_PARTITIONS = 12
 MAX_INPUT_BYTES = 900_000
 """The largest input that is decoded; larger ones become dead letters. Below Kafka's default of 1 MB a message."""
@@ -39,6 +42,8 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     partitions: int | None = None
     max_message_bytes: int = 1_048_588
+    closed_ms: int | None = None
+    """Of a compacted topic that must not keep what was deleted: how old a segment becomes before it is compacted."""
 
     def config(self) -> dict[str, str]:
         """The topic's settings as Kafka names them."""
@@ -49,6 +54,8 @@ class Topic:
         }
         if self.cleanup == "delete":
             settings["retention.ms"] = str(self.retention_ms)
+        if self.closed_ms is not None:
+            settings |= {"segment.ms": str(self.closed_ms), "min.cleanable.dirty.ratio": "0.0"}
         return settings
 
 
@@ -91,8 +98,8 @@ OPERATORS = Topic(
 )  # fmt: skip
 SUBSCRIBER_KEYS = Topic(
     "subscriber.keys", (SubscriberKey,), "subscriber id", FOR_EVER_MS,
-    "Each subscriber's own key, wrapped; its tombstone is the erasure.", ("operators",), ("deliver",),
-    cleanup="compact",
+    "Each subscriber's own key, wrapped; its tombstone is the erasure.", ("operators", "web", "deliver"), ("deliver",),
+    cleanup="compact", closed_ms=KEYS_CLOSED_MS,
 )  # fmt: skip
 DELIVERY_WAKES = Topic(
     "delivery.wakes", (DeliveryWake,), "the subscribers' partition", 30 * DAY_MS,

@@ -674,5 +674,9 @@ async def test_the_command_imports_lists_unsubscribes_and_erases(own_broker: Set
     assert (status, shown) == (1, "line 2: id: nobody known is called that\n1 refused, 1 stopped\n")
     roster = await read_roster(own_broker)
     assert reasons(roster.subscribers["anna"]) == {EMAIL: "unsubscribed", SMS: "stopped"}
-    assert await command(own_broker, "erase", "anna", "--yes") == (0, "anna: erased\n")
+    status, shown = await command(own_broker, "erase", "anna@example.com", "--yes")
+    assert (status, shown.splitlines()[0]) == (0, "anna: erased")
+    status, shown = await command(own_broker, "erasure", "anna")
+    assert status == 1, "no later record has closed the segment yet"
+    assert "their key is still in the broker's files (subscriber.keys/" in shown
     assert "erased" in (await command(own_broker, "list", "--reveal"))[1]

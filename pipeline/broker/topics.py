@@ -15,6 +15,7 @@ from schemas import topics
 from schemas.topics import Topic
 
 AT_LEAST = ("retention.ms", "max.message.bytes")
+AT_MOST = ("segment.ms", "min.cleanable.dirty.ratio")
 SETTLE_S = 30.0
 
 
@@ -59,7 +60,10 @@ def mismatches(topic: Topic, partitions: int, config: Mapping[str, str], setting
         actual = config.get(name)
         if actual is None or actual == value or (name in AT_LEAST and _reaches(actual, value)):
             continue
-        wanted = f"at least {value}" if name in AT_LEAST and value != "-1" else value
+        if name in AT_MOST and float(actual) <= float(value):
+            continue
+        limit = "at least " if name in AT_LEAST and value != "-1" else "at most " if name in AT_MOST else ""
+        wanted = f"{limit}{value}"
         found.append(
             f"{topic.name} has {name}={actual}, expected {wanted}. Mend: kafka-configs.sh "
             f"--bootstrap-server {bootstrap(settings)} --alter --entity-type topics --entity-name {topic.name} "

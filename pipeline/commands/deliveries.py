@@ -173,6 +173,7 @@ async def give(settings: Settings, author: Signer, order: ParkedOrder, reading: 
             left = sum(reading.concerned(order).values())
             raise NotObeyed(
                 f"the order was taken, but {left} are still parked after {ANSWER_S:g} s: either deliver does not work "
-                "(`tocsin status`), or it did not know your key (`tocsin deadletters list`), or the words are gone: "
-                "they are kept for a week, and what is older can only be given up, or told anew"
+                "(`tocsin status`), or it did not know your key, or you hold no role that may order it "
+                "(`tocsin deadletters list` says so), or the words are gone: they are kept for a week, and what is "
+                "older can only be given up, or told anew"
             ) from None

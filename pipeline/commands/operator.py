@@ -172,7 +172,7 @@ async def _roles(settings: Settings) -> set[str]:
 def roles_of(policy: "Policy") -> set[str]:
     """Every role by which the policy, or the wire itself, lets somebody approve or order something."""
     audience = policy.audience
-    named = {policy.guard.approver, *audience.commanders, *audience.field_approvals.values()}
+    named = {policy.guard.approver, *audience.commanders, *audience.releasers, *audience.field_approvals.values()}
     named |= {role for group in audience.audiences.values() if group.consent for role in group.consent.by}
     named |= set(audience.two_people.by) if audience.two_people else set()
     named |= {terms.approval for terms in policy.catalogue.contracts.values() if terms.approval}

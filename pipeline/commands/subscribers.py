@@ -17,6 +17,18 @@ from rich.table import Table
 
 from pipeline.clock import now
 from pipeline.enrolment import Planned, Terms, plan_events, plan_import
+from pipeline.erasure import (
+    Letter,
+    Place,
+    Trace,
+    everyone_who_is,
+    in_words,
+    key_of,
+    letter_about,
+    traces_in,
+    warnings,
+    whom,
+)
 from pipeline.errors import ConfigurationError, NotFound
 from pipeline.exports import as_csv, as_json_lines, rows
 from pipeline.registrations import Numbered, read_csv, read_json
@@ -150,13 +162,63 @@ def unsubscribe(
 
 @app.command()
 def erase(
-    subscriber_id: Annotated[str, typer.Argument(metavar="ID")],
+    who: Annotated[str, typer.Argument(metavar="ID|ADDRESS", help="An id, a mail address, or a number (+49…).")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Forget a person: their key goes, so that nothing sealed under it opens again. Cannot be undone."""
+    """Forget a person: their key goes, so that nothing sealed under it opens again. Cannot be undone.
+
+    Whoever was found to be the same is forgotten with them. No file brings them back: only they themselves.
+    """
+    settings = Settings()
+    roster = asyncio.run(read_roster(settings))
+    vault = Vault.open(settings)
+    names = whom(roster, vault, who)
+    for line in warnings(asyncio.run(_letters_about(settings, vault, roster, names[0]))):
+        typer.secho(line, fg=typer.colors.YELLOW, err=True)
     if not yes:
-        typer.confirm(f"erase {subscriber_id} for good?", abort=True)
-    _happen(subscriber_id, Erased())
+        typer.confirm(f"erase {' and '.join(names)} for good?", abort=True)
+    asyncio.run(_write_all(settings, [Planned(1, name, Erased()) for name in names]))
+    for name in names:
+        typer.echo(f"{name}: erased")
+    typer.echo(f"`tocsin subscribers erasure {names[0]}` says what is still to be done, and where", err=True)
+
+
+async def _letters_about(settings: Settings, vault: Vault, roster: Roster, name: str) -> list[Letter]:
+    from pipeline.broker import connect
+
+    try:
+        contact = roster.contact(vault, name)
+    except Unreadable:
+        contact = None
+    if contact is None:
+        return []
+    records = connect.read_all(settings, topics.DEAD_LETTERS.name)
+    return [letter async for record in records if (letter := letter_about(record, vault, contact)) is not None]
+
+
+@app.command()
+def erasure(subscriber_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """What is left of an erased subscriber: in the broker's files, and with providers. Exit status 1 while a key is."""
+    settings = Settings()
+    roster = asyncio.run(read_roster(settings))
+    if subscriber_id not in roster.subscribers or not roster.subscribers[subscriber_id].erased:
+        raise NotFound(f"{subscriber_id} was not erased: `tocsin subscribers list` says how everyone stands")
+    names = everyone_who_is(roster, subscriber_id)
+    left, traces = asyncio.run(_what_is_left(settings, names))
+    for line in in_words(settings, left, traces):
+        typer.echo(line)
+    if left:
+        raise typer.Exit(1)
+
+
+async def _what_is_left(settings: Settings, names: tuple[str, ...]) -> tuple[list[Place], list[Trace]]:
+    from pipeline.broker import connect
+
+    keys = connect.read_all(settings, topics.SUBSCRIBER_KEYS.name)
+    left = [place async for record in keys if (place := key_of(record, names)) is not None]
+    records = connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name)
+    traces = [trace async for record in records for trace in traces_in(record, names)]
+    return left, list(dict.fromkeys(traces))
 
 
 @app.command("list")
@@ -243,16 +305,20 @@ async def read_roster(settings: Settings) -> Roster:
 
 def _happen(subscriber_id: str, event: SubscriberEvent) -> None:
     async def run() -> None:
-        from pipeline.broker import connect
-
         settings = Settings()
         if subscriber_id not in (await read_roster(settings)).subscribers:
             raise NotFound(f"no subscriber is called {subscriber_id}: `tocsin subscribers list` names them all")
-        async with connect.open_producer(settings) as producer:
-            await write(producer, [Planned(1, subscriber_id, event)])
+        await _write_all(settings, [Planned(1, subscriber_id, event)])
 
     asyncio.run(run())
     typer.echo(f"{subscriber_id}: {event.TYPE.split('.')[-2]}")
+
+
+async def _write_all(settings: Settings, planned: Iterable[Planned]) -> None:
+    from pipeline.broker import connect
+
+    async with connect.open_producer(settings) as producer:
+        await write(producer, planned)
 
 
 def _run(plan: Plan, total: int | None = None, report: Path | None = None) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,10 @@ CREATE TABLE places (topic TEXT PRIMARY KEY, next INTEGER NOT NULL, proof BLOB N
 CREATE TABLE alike (name TEXT PRIMARY KEY, subscriber TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE people (id TEXT PRIMARY KEY, alike TEXT, opted_out TEXT, own BLOB, key BLOB) WITHOUT ROWID;
 """
+UNSHARED = "DELETE FROM alike WHERE name = ? AND NOT EXISTS (SELECT 1 FROM people WHERE alike = ?)"
+"""What was known of an erased person alone goes with them."""
+LEFT_ALONE_S = 24 * 3600.0
+"""A file that its worker may still come back to."""
 OPT_OUTS = TypeAdapter(dict[Channel, OptOut])
 
 log = logging.getLogger("tocsin.deliver")
@@ -50,6 +54,32 @@ def place_behind(record: Record) -> Place:
 def proof_of(record: Record) -> bytes:
     """What tells a record from any other that could stand at its offset."""
     return hashlib.sha256(b"%d %s" % (record.offset, record.value or b"")).digest()
+
+
+def forsaken(folder: Path, ours: Collection[int], now_s: float) -> list[int]:
+    """Deletes the files of partitions that have long been other workers', and returns which: nothing that happens to
+    anybody reaches these files any more, and a key that was destroyed would stand there for ever.
+    """
+    gone = []
+    for path in folder.glob("people-*.sqlite"):
+        number = path.stem.removeprefix("people-")
+        if not number.isdecimal() or int(number) in ours or now_s - path.stat().st_mtime < LEFT_ALONE_S:
+            continue
+        lock = Lock(folder / f"people-{number}.lock")
+        try:
+            lock.acquire(lambda _: "another worker has it")
+        except AlreadyRunning:
+            continue
+        _delete(path)
+        lock.release()
+        gone.append(int(number))
+    return gone
+
+
+def _delete(path: Path) -> None:
+    """The file, and what a killed process left beside it to undo its last change with."""
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 class Store:
@@ -88,7 +118,11 @@ class Store:
                 name = self._name(file, kept.alike) if kept.alike is not None else None
                 opted_out = OPT_OUTS.dump_json(dict(kept.opted_out)).decode() if kept.opted_out else None
                 row = (kept.id, name, opted_out, kept.own, kept.key)
+                gone = kept.alike is not None and kept.alike.erased
+                before = file.execute("SELECT alike FROM people WHERE id = ?", (kept.id,)).fetchone() if gone else None
                 file.execute("INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?, ?)", row)
+                if before is not None:
+                    file.execute(UNSHARED, before * 2)
             for topic, place in places.items():
                 file.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (topic, place.next, place.proof))
 
@@ -96,7 +130,7 @@ class Store:
         """Begins an empty file."""
         if self._file is not None:
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        _delete(self._path)
         self._file = self._connected()
 
     def close(self) -> None:

@@ -118,6 +118,8 @@ class Audiences(Document):
     field_approvals: dict[str, Name] = Field(default_factory=dict, alias="told only with the approval of")
     two_people: TwoPeople | None = Field(default=None, alias="two people must approve")
     commanders: tuple[Name, ...] = Field(default=(), alias="may hold, correct and retract")
+    releasers: tuple[Name, ...] = Field(default=(), alias="may release parked messages")
+    """Who lets go what waits for a person, or gives it up. None named: every operator."""
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Audiences":

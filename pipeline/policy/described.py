@@ -114,6 +114,8 @@ def _approvals(policy: Policy) -> Iterator[str]:
         yield from _two_people(audiences.two_people)
     may = f"only {_or(audiences.commanders)} may" if audiences.commanders else "every operator may"
     yield f"{may} hold, correct and retract"
+    may = f"only {_or(audiences.releasers)} may" if audiences.releasers else "every operator may"
+    yield f"{may} release parked messages, or give them up"
 
 
 def _two_people(rule: TwoPeople) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pipeline.operators import Signer
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Outgoing
+from schemas.deadletter import DeadLetter
 from schemas.delivery import DeliveryAttempted, ParkedOrder, ParkedOrdered, Result, SpendingCounted
 from schemas.ids import intent_id
 from tests.deliver.given import AT, HOUR, SMS, X, attempted, ended, mail, post, text
@@ -187,6 +188,20 @@ def test_whenever_processes_die_no_more_is_spent_and_nobody_is_forgotten(seed: i
     ends = [work.result for who in FOUR if (work := ledger.work(Told("INC-1", 1, SMS), who))]
     assert len(ends) == len(FOUR)
     assert set(ends) <= {Result.ACCEPTED, Result.PARKED}
+
+
+@pytest.mark.parametrize(("releasers", "go"), [((), True), (("incident-manager", "legal"), True), (("legal",), False)])
+@pytest.mark.parametrize("what", ["retry", "give_up"])
+def test_only_who_has_a_role_that_the_policy_names_orders_anything(
+    releasers: tuple[str, ...], go: bool, what: str
+) -> None:
+    world = capped()
+    world.releasers = releasers
+    world.to_come.append((AT + HOUR, order(what)))
+    lived(world)
+    assert counts(world) == ({} if go else {"spending_cap": 2})
+    letters = [codec.decode(record, DeadLetter).data for record in world.log[topics.DEAD_LETTERS.name]]
+    assert [letter.reason for letter in letters] == ([] if go else ["not_allowed"])
 
 
 @settings(max_examples=60)

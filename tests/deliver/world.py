@@ -71,13 +71,15 @@ class World:
     )
 
     caps: dict[Channel, Cap] = field(default_factory=dict)
+    releasers: tuple[str, ...] = ()
     words_kept_until: datetime = AT + timedelta(days=7)
 
     def signature(self, event: Event[ParkedOrder]) -> Signature | None:
         """The signature of an order, with the key of the one operator that there is."""
         if (signature := event.extensions.get(SIGNATURE)) is None:
             return None
-        return Signature(operator=OPERATOR.name, public_key=OPERATOR.public_key, roles=(), signature=signature)
+        roles = ("incident-manager",)
+        return Signature(operator=OPERATOR.name, public_key=OPERATOR.public_key, roles=roles, signature=signature)
 
     def append(self, outgoing: Outgoing) -> int:
         """The offset of a record that is durable from now on."""
@@ -155,10 +157,15 @@ class Process:
             lambda: world.now, world.random.random,
         )  # fmt: skip
         self.fan_out = FanOut(self.pen, self.dead, self.holdings, turns, lambda: world.now)
-        self.ordering = Ordering(self.pen, self.dead, self.holdings, self._signed, self._kept, lambda: world.now)
+        self.ordering = Ordering(
+            self.pen, self.dead, self.holdings, self._signed, self._releasers, self._kept, lambda: world.now
+        )
 
     async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
         return self.world.signature(event)
+
+    async def _releasers(self) -> Collection[str]:
+        return self.world.releasers
 
     async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:
         await self.step()

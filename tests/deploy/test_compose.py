@@ -83,8 +83,18 @@ def test_every_volume_is_declared_and_every_declared_one_is_used(compose: dict[s
 
 def test_every_port_is_bound_to_loopback(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == len({port.split(":")[1] for port in ports}) == 4
+    assert len(ports) == len({port.split(":")[1] for port in ports}) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_every_port_that_the_web_service_listens_on_is_published_by_the_same_number(compose: dict[str, Any]) -> None:
+    web = compose["services"]["web"]
+    names = {name.removeprefix("TOCSIN_").lower(): value for name, value in web["environment"].items()}
+    settings = Settings(_env_file=None, **names)
+    assert (settings.web_host, settings.bounce_host) == ("0.0.0.0", "0.0.0.0")
+    assert settings.bounce_port is not None
+    published = {int(inside): int(outside) for _, outside, inside in (port.split(":") for port in web["ports"])}
+    assert published == {port: port for port in (settings.web_port, settings.bounce_port)}
 
 
 def test_every_variable_is_a_setting_and_the_values_are_valid(compose: dict[str, Any]) -> None:
