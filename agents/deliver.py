@@ -116,7 +116,13 @@ class Deliver:
             self._registry = Registry(self._vault)
             asking = Asking(self._emitter, lambda: self._counting.policy, name_in(self._settings.mail_from))
             self._receiving = Receiving(
-                self._emitter, dead, self._holdings, clock.now, lambda: self._counting.soft_bounces, asking
+                self._emitter,
+                dead,
+                self._holdings,
+                clock.now,
+                lambda: self._counting.soft_bounces,
+                asking,
+                self._settings.partitions,
             )
             self._post = self._make_post(dead)
             self._ordering = Ordering(

@@ -6,6 +6,7 @@ from agents.asking import Asking
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
+from agents.joining import Joining
 from pipeline.clock import Clock
 from pipeline.deliver import bounces
 from pipeline.deliver.bounces import Came
@@ -17,7 +18,7 @@ from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
 from schemas.delivery import DeliveriesEnded, Outcome, ReceiptRecorded, Result
 from schemas.ids import derived
-from schemas.receipt import BounceReceived, ComplaintReceived, DeliveryReported, KeywordReceived
+from schemas.receipt import AddressConfirmed, BounceReceived, ComplaintReceived, DeliveryReported, KeywordReceived
 from schemas.subscriber import (
     SUBSCRIBER_EVENTS,
     Bounced,
@@ -53,14 +54,16 @@ class Receiving:
         clock: Clock,
         soft_bounces: Callable[[], int],
         asking: Asking,
+        partitions: int,
     ) -> None:
-        """`soft_bounces`: how many in a row the policy in force bears."""
+        """`soft_bounces`: how many in a row the policy in force bears; `partitions`: of everybody."""
         self._emitter = emitter
         self._dead = dead
         self._holdings = holdings
         self._clock = clock
         self._soft_bounces = soft_bounces
         self._asking = asking
+        self._joining = Joining(emitter, holdings, partitions)
 
     async def receipt(self, record: Record) -> bool:
         """Puts a receipt on record, or acts on a keyword if the address is one of this partition's."""
@@ -74,6 +77,8 @@ class Receiving:
             await self._reported(holding, event.data)
         elif isinstance(event.data, KeywordReceived):
             await self._keyword(holding, event.data)
+        elif isinstance(event.data, AddressConfirmed):
+            await self._joining.confirmed(holding, event.id, event.data)
         elif isinstance(event.data, BounceReceived | ComplaintReceived):
             found = holding.ledger.intent(event.data.intent_id)
             if found is None:
@@ -111,6 +116,7 @@ class Receiving:
             )
             await self._passed_on(record, event.data, whole)
             await self._without_key(event.data, whole)
+            await self._joining.tell(record, event.data, whole)
             await self._asking.ask(record, event.data, whole)
         return True
 

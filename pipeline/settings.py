@@ -130,6 +130,13 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=8025, description="0: a free one, chosen at start")
 
+    signup_audience: str | None = Field(
+        default=None, description="what those hear who subscribe by the web form; unset: there is no form"
+    )
+    signup_sms: bool = Field(default=False, description="let people give a number there as well: each costs a text")
+    signup_per_client_per_hour: int = Field(default=20, ge=2, description="requests of one client, at most")
+    signup_per_hour: int = Field(default=300, ge=2, description="requests of all clients together, at most")
+
     worker_id: str = Field(default="1", description="static member name of a worker within its room")
     session_timeout_s: float = Field(default=30.0, gt=0)
     retry_base_s: float = Field(default=5.0, gt=0, description="the first back-off, in seconds; doubled each time")

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from schemas.base import Channel, Id, Instant, Message
-from schemas.subscriber import Base64Url
+from schemas.subscriber import Base64Url, Choices
 
 
 class DeliveryReported(Message):
@@ -59,4 +59,23 @@ class ComplaintReceived(Message):
     at: Instant
 
 
-RECEIPTS: tuple[type[Message], ...] = (DeliveryReported, KeywordReceived, BounceReceived, ComplaintReceived)
+class AddressConfirmed(Message):
+    """Somebody who signed up by themselves has confirmed their address. Copied to every partition: whoever had that
+    address before is the same, and only the owner of their partition knows them.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.receipt.address_confirmed.v1"
+    channel: Channel
+    address_token: Base64Url
+    subscriber: Id
+    choices: Choices
+    at: Instant
+
+
+RECEIPTS: tuple[type[Message], ...] = (
+    DeliveryReported,
+    KeywordReceived,
+    BounceReceived,
+    ComplaintReceived,
+    AddressConfirmed,
+)

@@ -11,6 +11,10 @@ Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 Base64Url = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
+SIGNED_UP = "signup."
+"""How the ids of those begin who signed up by themselves; the rest is random to whoever has not the secret."""
+
+
 class SubscriberKind(StrEnum):
     """What stands behind a subscription."""
 

@@ -120,7 +120,7 @@ DELIVERY_SPENDING = Topic(
 )  # fmt: skip
 PROVIDER_RECEIPTS = Topic(
     "provider.receipts", RECEIPTS, "the partition in the token", 7 * DAY_MS,
-    "What providers and recipients answer, reduced to ids.", ("web", "operators"), ("deliver",),
+    "What providers and recipients answer, reduced to ids.", ("web", "operators", "deliver"), ("deliver",),
 )  # fmt: skip
 POLICIES = Topic(
     "policies", (PolicyPublished,), "document set", FOR_EVER_MS,

@@ -11,11 +11,14 @@ from starlette.types import ASGIApp
 
 from pipeline.clock import Clock, now
 from pipeline.errors import BrokerError
+from pipeline.registrations import Refused
 from pipeline.settings import Settings
 from pipeline.subscribers import event_record
 from pipeline.vault import Vault
-from pipeline.web import pages, twilio
+from pipeline.web import pages, signup, twilio
+from pipeline.web.limits import Limits, Once
 from pipeline.web.shield import Shield
+from pipeline.web.words import language_of
 from schemas import codec, topics
 from schemas.base import Channel
 from schemas.codec import Outgoing
@@ -25,6 +28,7 @@ from schemas.subscriber import Confirmed, Unsubscribed
 Publish = Callable[[Outgoing], Awaitable[None]]
 SOURCE = "/tocsin/web"
 RETRY_AFTER_S = 10
+VARY = {"Vary": "Accept-Language"}
 
 
 def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock = now) -> ASGIApp:
@@ -33,6 +37,7 @@ def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock 
     _add_unsubscribe(app, vault, publish, clock)
     _add_lists(app, vault)
     _add_confirm(app, vault, publish, clock)
+    _add_sign_up(app, settings, vault, publish, clock)
     _add_twilio(app, settings, vault, publish, clock)
 
     @app.get("/health")
@@ -128,6 +133,51 @@ def _add_confirm(app: FastAPI, vault: Vault, publish: Publish, clock: Clock) -> 
         event = Confirmed(channels=(channel,), address_tokens={channel: address})
         await publish(event_record(subscriber_id, event, clock(), source=SOURCE))
         return HTMLResponse(pages.confirmed(channel))
+
+
+def _add_sign_up(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:
+    """The form by which people come by themselves, where an audience is named for them.
+
+    There is no session, so that a foreign page gains nothing by posting here that it could not post itself, but the
+    limit of its visitor: a browser says when it is sent from another site, and is refused then.
+    """
+    audience = settings.signup_audience
+    if audience is None:
+        return
+    channels = (Channel.EMAIL, Channel.SMS) if settings.signup_sms else (Channel.EMAIL,)
+    name = parseaddr(settings.mail_from)[0] or settings.public_url
+    limits, once = Limits(settings.signup_per_client_per_hour, settings.signup_per_hour), Once()
+
+    @app.get("/subscribe")
+    async def form(request: Request) -> HTMLResponse:
+        return HTMLResponse(
+            pages.sign_up(name, language_of(request.headers.get("accept-language")), channels), headers=VARY
+        )
+
+    @app.post("/subscribe")
+    async def subscribe(request: Request) -> HTMLResponse:
+        language, at = language_of(request.headers.get("accept-language")), clock()
+        if request.headers.get("sec-fetch-site") == "cross-site":
+            raise HTTPException(403)
+        if not limits.takes(request.client.host if request.client else "", at):
+            return HTMLResponse(pages.too_often(language), 429, {**VARY, "Retry-After": "3600"})
+        posted = await request.form(max_files=0, max_fields=20)
+        given = {field: value for field, value in posted.items() if isinstance(value, str)}
+        if given.get(signup.TRAP):
+            return HTMLResponse(pages.asked(language), headers=VARY)
+        try:
+            found = signup.read(given, audience, channels)
+        except Refused as refused:
+            field = str(refused).partition(":")[0]
+            return HTMLResponse(pages.sign_up(name, language, channels, given, field), 400, VARY)
+        for row in found:
+            id_ = signup.name_for(vault, row, at)
+            if once.first(id_, at):
+                made = signup.sign_up(vault, row, id_, at, SOURCE)
+                await publish(made.key)
+                await publish(made.event)
+                once.done(id_)
+        return HTMLResponse(pages.asked(language), headers=VARY)
 
 
 def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:

@@ -134,7 +134,7 @@ async def test_stop_from_someone_who_has_only_just_come_is_heeded() -> None:
         world.append(outgoing)
     emitter: Any = process.pen
     receiving = Receiving(
-        emitter, process.dead, process.holdings, lambda: AT, lambda: 5, Asking(emitter, lambda: None, "Status")
+        emitter, process.dead, process.holdings, lambda: AT, lambda: 5, Asking(emitter, lambda: None, "Status"), 1
     )
     token = world.vault.address_token(Channel.SMS, "+14155552671")
     stop = KeywordReceived(channel=Channel.SMS, address_token=token, keyword="STOP", provider_id="SM1", at=AT)

@@ -44,9 +44,11 @@ async def deployment(make_settings: MakeSettings, tmp_path: Path):
 
 
 def files_with(folder: Path, text: str) -> list[str]:
-    """The broker's segment files in which a text stands."""
+    """The broker's files in which a text stands."""
     found = []
-    for path in folder.rglob("*.log*"):
+    for path in folder.rglob("*"):
+        if not path.is_file():
+            continue
         try:
             content = path.read_bytes()
         except FileNotFoundError:

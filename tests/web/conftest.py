@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import uvicorn
 from twilio.request_validator import RequestValidator
 
+from pipeline.clock import Clock
 from pipeline.errors import BrokerUnreachable
 from pipeline.settings import Settings
 from pipeline.vault import Vault
@@ -55,21 +58,27 @@ class _Server(uvicorn.Server):
         self.listens.set()
 
 
-@pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    settings = Settings(
-        _env_file=None,
-        data_dir=tmp_path,
-        partitions=3,
-        public_url=PUBLIC,
-        twilio_auth_token=AUTH_TOKEN,  # type: ignore[arg-type]
-    )
-    vault, listening = Vault.open(settings), bind("127.0.0.1", 0)
+def settings(directory: Path, **said: Any) -> Settings:
+    """Of a service that everything can be asked of."""
+    given = {"partitions": 3, "public_url": PUBLIC, "twilio_auth_token": AUTH_TOKEN, "signup_audience": "customers"}
+    return Settings(_env_file=None, data_dir=directory, **{**given, "signup_sms": True, **said})
+
+
+@asynccontextmanager
+async def serving(given: Settings, clock: Clock = lambda: AT) -> AsyncIterator[Service]:
+    """A service for the length of a block."""
+    vault, listening = Vault.open(given), bind("127.0.0.1", 0)
     async with aiohttp.ClientSession() as client:
         running = Service(f"http://127.0.0.1:{listening.getsockname()[1]}", client, vault)
-        server = _Server(config_for(create_app(settings, vault, running.publish, lambda: AT)))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        server = _Server(config_for(create_app(given, vault, running.publish, clock)))
+        served = asyncio.create_task(server.serve(sockets=[listening]))
         await server.listens.wait()
         yield running
         server.should_exit = True
-        await serving
+        await served
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    async with serving(settings(tmp_path)) as running:
+        yield running

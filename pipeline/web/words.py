@@ -1,0 +1,90 @@
+"""What the pages say, in the languages that there are. A page is in the one that its reader's browser asks for."""
+
+from collections.abc import Mapping
+
+LANGUAGES = ("en", "de")
+
+SIGN_UP: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "title": "Be told about outages",
+        "lead": "{name} tells you when something is broken, planned to be off, or works again.",
+        "email": "Email address",
+        "phone": "Mobile number, with its country code",
+        "either": "One of both will do.",
+        "language": "Language",
+        "en": "English",
+        "de": "German",
+        "frequency": "How often",
+        "all": "Everything that happens",
+        "start_and_end": "Only when it begins and when it is over",
+        "digest": "Once a day, together",
+        "level": "How much",
+        "full": "With all details",
+        "public": "As short as it gets",
+        "time_zone": "Time zone",
+        "office_hours_only": "What is not urgent can wait for office hours",
+        "button": "Sign up",
+        "afterwards": "You are asked to confirm first, and can leave with every message.",
+        "trap": "Leave this empty",
+        "wrong": "Nothing was sent yet. Please look at:",
+        "wrong address": "Please give an address.",
+        "wrong email": "This cannot be an email address.",
+        "wrong phone": "This cannot be a number with its country code, such as +49 30 123456.",
+        "wrong time_zone": "Please give a time zone such as Europe/Berlin.",
+        "wrong other": "Please choose one of what is offered.",
+        "sent title": "Please confirm",
+        "sent text": "If this address can be reached, a message to it is on its way. You are told nothing until you "
+        "have confirmed there. Nothing has come? An address is written to once an hour at most.",
+        "often title": "Not now",
+        "often text": "That was asked for too often. Please try again in an hour.",
+    },
+    "de": {
+        "title": "Von Störungen erfahren",
+        "lead": "{name} sagt Ihnen, wenn etwas nicht geht, planmäßig abgeschaltet wird oder wieder geht.",
+        "email": "E-Mail-Adresse",
+        "phone": "Mobilnummer mit Ländervorwahl",
+        "either": "Eines von beiden genügt.",
+        "language": "Sprache",
+        "en": "Englisch",
+        "de": "Deutsch",
+        "frequency": "Wie oft",
+        "all": "Alles, was geschieht",
+        "start_and_end": "Nur wenn es anfängt und wenn es vorbei ist",
+        "digest": "Einmal am Tag, gesammelt",
+        "level": "Wie viel",
+        "full": "Mit allen Einzelheiten",
+        "public": "So kurz wie möglich",
+        "time_zone": "Zeitzone",
+        "office_hours_only": "Was nicht eilt, kann auf die Bürozeit warten",
+        "button": "Anmelden",
+        "afterwards": "Sie werden zuerst um eine Bestätigung gebeten und können sich mit jeder Nachricht abmelden.",
+        "trap": "Bitte leer lassen",
+        "wrong": "Es wurde noch nichts verschickt. Bitte prüfen Sie:",
+        "wrong address": "Bitte geben Sie eine Adresse an.",
+        "wrong email": "Das kann keine E-Mail-Adresse sein.",
+        "wrong phone": "Das kann keine Nummer mit Ländervorwahl sein, etwa +49 30 123456.",
+        "wrong time_zone": "Bitte geben Sie eine Zeitzone an, etwa Europe/Berlin.",
+        "wrong other": "Bitte wählen Sie eines der Angebote.",
+        "sent title": "Bitte bestätigen",
+        "sent text": "Wenn diese Adresse erreichbar ist, ist eine Nachricht dorthin unterwegs. Sie erfahren nichts, "
+        "bevor Sie dort bestätigt haben. Nichts angekommen? Jeder Adresse wird höchstens einmal in der Stunde "
+        "geschrieben.",
+        "often title": "Jetzt nicht",
+        "often text": "Danach wurde zu oft gefragt. Bitte versuchen Sie es in einer Stunde noch einmal.",
+    },
+}
+
+
+def language_of(accepted: str | None) -> str:
+    """The one of ours that an Accept-Language header asks for most (RFC 9110, 12.5.4); English if it says nothing."""
+    best, weight = LANGUAGES[0], 0.0
+    for part in (accepted or "").split(","):
+        tag, _, parameter = part.partition(";")
+        name = tag.strip().lower().partition("-")[0]
+        try:
+            said = float(parameter.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if name in LANGUAGES and said > weight:
+            best, weight = name, said
+    return best
