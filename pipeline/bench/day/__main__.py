@@ -23,7 +23,8 @@ def main(
 ) -> None:
     """Tell a day's incidents to so many people; status 1 if anybody was lost or told twice."""
     events = one_day(read(files or sorted((REPOSITORY / "deploy" / "incidents").glob("*.json"))), incidents)
-    day = asyncio.run(tell(events, Size(subscribers, subscribers // 100 if texts is None else texts)))
+    size = Size(subscribers, subscribers // 100 if texts is None else texts)
+    day = asyncio.run(tell(events, size, lambda line: typer.echo(line, err=True)))
     results.mkdir(parents=True, exist_ok=True)
     (results / "day.json").write_text(json.dumps(day, indent=1) + "\n", "utf-8")
     (results / "day.svg").write_text(picture(day), "utf-8")

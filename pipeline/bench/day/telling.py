@@ -18,6 +18,7 @@ from pipeline.bench.sinks import HOST, Taken, counting_sink, doubles
 from pipeline.broker import connect
 from pipeline.commands.lag import lags
 from pipeline.commands.play import outgoing
+from pipeline.processes import Say
 from pipeline.recorded import RecordedEvent
 
 SAMPLED_EVERY_S: Final = 1.0
@@ -38,7 +39,7 @@ class Size:
         return {("customers", "email"): self.mails, ("customers", "sms"): self.texts, ("public", "x"): 1}
 
 
-async def tell(events: Sequence[RecordedEvent], size: Size) -> dict[str, Any]:
+async def tell(events: Sequence[RecordedEvent], size: Size, say: Say = lambda _line: None) -> dict[str, Any]:
     """Tells it all; what became of it, with `samples`. Raises TocsinError when nothing moves any more."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory()))
@@ -48,7 +49,7 @@ async def tell(events: Sequence[RecordedEvent], size: Size) -> dict[str, Any]:
             await _subscribe(system, size)
             async with Progress(system.settings, size.readers) as progress:
                 samples: list[Sample] = []
-                took_s = await _day(system, events, progress, sink, samples)
+                took_s = await _day(system, events, progress, sink, samples, say)
             behind = time.perf_counter()
             while (await lags(system.settings))["record"]:
                 await asyncio.sleep(SAMPLED_EVERY_S)  # between two looks at what another process has sealed
@@ -78,7 +79,12 @@ async def _subscribe(system: Running, size: Size) -> None:
 
 
 async def _day(
-    system: Running, events: Sequence[RecordedEvent], progress: Progress, sink: Taken, samples: list[Sample]
+    system: Running,
+    events: Sequence[RecordedEvent],
+    progress: Progress,
+    sink: Taken,
+    samples: list[Sample],
+    say: Say,
 ) -> float:
     begun = time.perf_counter()
 
@@ -96,6 +102,8 @@ async def _day(
             await connect.send(system.producer, outgoing(event, 1.0))
             await progress.until(lambda event=event: event.id in progress.decided, "a decision")  # type: ignore[misc]
             await progress.until(lambda: progress.settled >= progress.expected, "everybody's end")
+            passed_s = time.perf_counter() - begun
+            say(f"{passed_s:8.1f} s  {event.at:%H:%M} {event.incident}  {progress.settled:,} settled")
         look()
         for task in tasks:
             task.cancel()
