@@ -12,7 +12,7 @@ import pytest
 from pipeline.bench.day.picture import picture
 from pipeline.bench.day.story import DAY, one_day
 from pipeline.bench.day.telling import Size, tell
-from pipeline.bench.day.verdict import OnRecord, Taken, verdict
+from pipeline.bench.day.verdict import Arrived, OnRecord, verdict
 from pipeline.bench.sinks import HOST, counting_sink, tool
 from pipeline.broker.kafka import fetch_jars, java
 from pipeline.errors import TocsinError
@@ -31,7 +31,7 @@ ACCEPTED = {
 
 
 def told(intents: int = 8, still_open: int = 0) -> OnRecord:
-    return OnRecord(intents, still_open, 0, Counter(ACCEPTED), {"one", "two"})
+    return OnRecord(intents, still_open, ended=Counter(ACCEPTED), texts={"one", "two"})
 
 
 def test_every_incident_keeps_its_time_of_day_and_its_course() -> None:
@@ -55,16 +55,16 @@ def test_only_the_first_incidents_happen_and_no_maintenance() -> None:
 @pytest.mark.parametrize(
     ("record", "arrived", "lost", "twice"),
     [
-        (told(), Taken(5, Counter(one=1, two=1), 1), 0, {"email": 0, "sms": 0, "x": 0}),
-        (told(still_open=1), Taken(5, Counter(one=1, two=1), 1), 1, {"email": 0, "sms": 0, "x": 0}),
-        (told(intents=7), Taken(5, Counter(one=1, two=1), 1), 1, {"email": 0, "sms": 0, "x": 0}),
-        (told(), Taken(4, Counter(one=1, two=1), 1), 1, {"email": 0, "sms": 0, "x": 0}),
-        (told(), Taken(5, Counter(one=1), 0), 2, {"email": 0, "sms": 0, "x": 0}),
-        (told(), Taken(7, Counter(one=1, two=2), 2), 0, {"email": 2, "sms": 1, "x": 1}),
+        (told(), Arrived(5, Counter(one=1, two=1), 1), 0, {"email": 0, "sms": 0, "x": 0}),
+        (told(still_open=1), Arrived(5, Counter(one=1, two=1), 1), 1, {"email": 0, "sms": 0, "x": 0}),
+        (told(intents=7), Arrived(5, Counter(one=1, two=1), 1), 1, {"email": 0, "sms": 0, "x": 0}),
+        (told(), Arrived(4, Counter(one=1, two=1), 1), 1, {"email": 0, "sms": 0, "x": 0}),
+        (told(), Arrived(5, Counter(one=1), 0), 2, {"email": 0, "sms": 0, "x": 0}),
+        (told(), Arrived(7, Counter(one=1, two=2), 2), 0, {"email": 2, "sms": 1, "x": 1}),
     ],
 )
 def test_what_is_lost_or_told_twice_is_counted(
-    record: OnRecord, arrived: Taken, lost: int, twice: dict[str, int]
+    record: OnRecord, arrived: Arrived, lost: int, twice: dict[str, int]
 ) -> None:
     found = verdict(8, record, arrived)
     assert (found["lost"], found["twice"]) == (lost, twice)
@@ -75,7 +75,7 @@ def a_day(seconds: float = 90.0) -> dict[str, Any]:
         {"s": seconds * n / 2000, "settled": n * 10, "mb": {"deliver": 100.0, "decide": 90.0 + n / 100}}
         for n in range(2001)
     ]
-    found = verdict(8, told(), Taken(5, Counter(one=1, two=1), 1))
+    found = verdict(8, told(), Arrived(5, Counter(one=1, two=1), 1))
     about = {"incidents": 2, "events": 9, "subscribers": {"email": 5}, "broker": "a <broker>", "seconds": seconds}
     return {**found, **about, "samples": samples}
 

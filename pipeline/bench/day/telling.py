@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 
 from pipeline.bench.day.progress import Progress
-from pipeline.bench.day.verdict import on_record, taken, verdict
+from pipeline.bench.day.verdict import arrived_at, on_record, verdict
 from pipeline.bench.running import Running, phone, running
 from pipeline.bench.sinks import HOST, Taken, counting_sink, doubles
 from pipeline.broker import connect
@@ -22,6 +22,8 @@ from pipeline.processes import Say
 from pipeline.recorded import RecordedEvent
 
 SAMPLED_EVERY_S: Final = 1.0
+SPEED: Final = 0.01
+"""The day's clock all but stands between two events: what it would bring meanwhile would supersede what is being sent."""
 Sample = dict[str, Any]
 """`s`: seconds since the first event; `intended`, `settled`, `mails` so far; `mb`: each process's resident memory."""
 
@@ -55,7 +57,7 @@ async def tell(events: Sequence[RecordedEvent], size: Size, say: Say = lambda _l
                 await asyncio.sleep(SAMPLED_EVERY_S)  # between two looks at what another process has sealed
             sealed_s = time.perf_counter() - behind
             record = await on_record(system.settings)
-            arrived = await taken(system.settings, sink.mails)
+            arrived = await arrived_at(system.settings, sink.mails)
             return {
                 "broker": system.broker,
                 "subscribers": {"email": size.mails, "sms": size.texts, "x": 1},
@@ -99,7 +101,7 @@ async def _day(
     async with asyncio.TaskGroup() as beside:
         tasks = [beside.create_task(progress.follow()), beside.create_task(look_again_and_again())]
         for event in events:
-            await connect.send(system.producer, outgoing(event, 1.0))
+            await connect.send(system.producer, outgoing(event, SPEED))
             await progress.until(lambda event=event: event.id in progress.decided, "a decision")  # type: ignore[misc]
             await progress.until(lambda: progress.settled >= progress.expected, "everybody's end")
             passed_s = time.perf_counter() - begun

@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Channel, Message
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
 from schemas.ids import intent_id
 
 Told = tuple[str, int, Channel]
@@ -30,8 +30,20 @@ class OnRecord:
     unknown: int = 0
     """Attempts whose end nobody knew."""
     ended: Counter[tuple[Channel, Result]] = field(default_factory=Counter)
+    untold: Counter[str] = field(default_factory=Counter)
+    """Why, of those that were not accepted."""
     texts: set[str] = field(default_factory=set)
     """The intents of all SMS that were accepted."""
+
+    def count(self, channel: Channel, outcome: Outcome | None) -> None:
+        """One intent, and its end if it has come to one."""
+        self.intents += 1
+        if outcome is None:
+            self.open += 1
+            return
+        self.ended[channel, outcome.result] += 1
+        if outcome.result is not Result.ACCEPTED:
+            self.untold[f"{channel} {outcome.reason}"] += 1
 
     def accepted(self, channel: Channel) -> int:
         """How many the provider took."""
@@ -42,7 +54,7 @@ async def on_record(settings: Settings) -> OnRecord:
     """Reads all delivery records, a partition at a time, so that no more than one partition's intents are held."""
     found = OnRecord()
     for partition in range(settings.partitions):
-        results: dict[Told, dict[str, Result | None]] = {}
+        results: dict[Told, dict[str, Outcome | None]] = {}
         async for record in connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name, partitions=[partition]):
             data: Message = codec.decode(record).data
             if isinstance(data, DeliveriesIntended):
@@ -53,22 +65,19 @@ async def on_record(settings: Settings) -> OnRecord:
                 of = results.setdefault((data.incident, data.seq, data.channel), {})
                 for outcome in data.outcomes:
                     found.unknown += outcome.result is Result.UNKNOWN
-                    if outcome.result.terminal and of.get(outcome.recipient) is not Result.ACCEPTED:
-                        of[outcome.recipient] = outcome.result
+                    known = of.get(outcome.recipient)
+                    if outcome.result.terminal and (known is None or known.result is not Result.ACCEPTED):
+                        of[outcome.recipient] = outcome
         for (incident, seq, channel), by_recipient in results.items():
-            found.intents += len(by_recipient)
-            for recipient, result in by_recipient.items():
-                if result is None:
-                    found.open += 1
-                    continue
-                found.ended[channel, result] += 1
-                if (channel, result) == (Channel.SMS, Result.ACCEPTED):
+            for recipient, outcome in by_recipient.items():
+                found.count(channel, outcome)
+                if channel is Channel.SMS and outcome is not None and outcome.result is Result.ACCEPTED:
                     found.texts.add(intent_id(incident, seq, recipient, channel))
     return found
 
 
 @dataclass(frozen=True)
-class Taken:
+class Arrived:
     """What arrived where it was sent: mails by number, SMS by intent, posts by number."""
 
     mails: int
@@ -76,7 +85,7 @@ class Taken:
     posts: int
 
 
-async def taken(settings: Settings, mails: int) -> Taken:
+async def arrived_at(settings: Settings, mails: int) -> Arrived:
     """Asks the doubles; `mails`: what smtp-sink counted."""
     patience = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with (
@@ -88,10 +97,10 @@ async def taken(settings: Settings, mails: int) -> Taken:
     tokens = ((record["status_callback"] or "").partition("?d=")[2] for record in records if record["kind"] == "text")
     named = (vault.read_callback_token(token) for token in tokens)
     texts = Counter(found[0] if found else "without a token" for found in named)
-    return Taken(mails, texts, sum(record["kind"] == "post" for record in records))
+    return Arrived(mails, texts, sum(record["kind"] == "post" for record in records))
 
 
-def verdict(expected: int, record: OnRecord, arrived: Taken) -> dict[str, Any]:
+def verdict(expected: int, record: OnRecord, arrived: Arrived) -> dict[str, Any]:
     """Lost: what was never settled, or is on record as taken and was not. Twice: what was taken more often."""
     mails, posts = record.accepted(Channel.EMAIL), record.accepted(Channel.X)
     missing = max(0, expected - record.intents) + record.open
@@ -109,4 +118,5 @@ def verdict(expected: int, record: OnRecord, arrived: Taken) -> dict[str, Any]:
         },
         "unknown": record.unknown,
         "ended": dict(by_name),
+        "untold_because": dict(sorted(record.untold.items())),
     }
