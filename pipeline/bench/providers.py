@@ -57,18 +57,23 @@ async def whole(
         async with running(Path(directory), **given) as system:
             await system.subscribe(readers, audience=audience, reached=reached)
             await system.caught_up()
-            return system.broker, [await _once(system, run, readers, incidents) for run in range(runs)]
+            return system.broker, [await _once(system, run, audience, readers, incidents) for run in range(runs)]
 
 
-async def _once(system: Running, run: int, readers: int, incidents: int) -> float:
+async def _once(system: Running, run: int, audience: str, readers: int, incidents: int) -> float:
     async with system.outcomes() as outcomes, asyncio.timeout(PATIENCE_S):
         begun = time.perf_counter()
-        events = (system.publish(f"INC-{run}-{number}", _event(number)) for number in range(incidents))
-        await asyncio.gather(*events)
+        told = (system.publish(f"INC-{run}-{number}", _event(number, audience)) for number in range(incidents))
+        await asyncio.gather(*told)
         await outcomes.accepted(None, readers * incidents)
         return readers * incidents / (time.perf_counter() - begun)
 
 
-def _event(number: int) -> IncidentOpened:
-    summary = f"Logins fail for a part of the customers in Europe; it is number {number}."
-    return IncidentOpened(title=f"Logins fail in region {number}", severity=Severity.MAJOR, summary=summary)
+def _event(number: int, audience: str) -> IncidentOpened:
+    """Told to that audience alone: what others would be told is not what is measured."""
+    return IncidentOpened(
+        title=f"Logins fail in region {number}",
+        severity=Severity.MAJOR,
+        summary=f"Logins fail for a part of the customers in Europe; it is number {number}.",
+        private_to=(audience,),
+    )

@@ -1,8 +1,9 @@
 """Posts on X: a burst of incidents through everything, against the sandbox's X, whose limits are lifted.
 
 An account posts one after another, so that posts stand in their order; no concurrency is to be had. Ours is the whole
-way, deciding included: as many incidents as posts, since X refuses a text that it has seen. Beside it, against the same
-double: our adapter without all that, and tweepy's own asynchronous client in a bare loop.
+way, deciding included: as many incidents as posts, since X refuses a text that it has seen; so what bounds it where X
+answers at once is deciding and fan-out, which every incident costs, and no real account may post a hundredth as fast.
+Beside it, against the same double: our adapter without all that, and tweepy's own asynchronous client in a bare loop.
 """
 
 import asyncio

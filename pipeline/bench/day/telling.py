@@ -23,7 +23,7 @@ from pipeline.recorded import RecordedEvent
 
 SAMPLED_EVERY_S: Final = 1.0
 SPEED: Final = 0.01
-"""The day's clock all but stands between two events: what it would bring meanwhile would supersede what is being sent."""
+"""The day's clock all but stands between two events: what it would bring would supersede what is being sent."""
 Sample = dict[str, Any]
 """`s`: seconds since the first event; `intended`, `settled`, `mails` so far; `mb`: each process's resident memory."""
 

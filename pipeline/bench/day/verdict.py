@@ -69,9 +69,9 @@ async def on_record(settings: Settings) -> OnRecord:
                     if outcome.result.terminal and (known is None or known.result is not Result.ACCEPTED):
                         of[outcome.recipient] = outcome
         for (incident, seq, channel), by_recipient in results.items():
-            for recipient, outcome in by_recipient.items():
-                found.count(channel, outcome)
-                if channel is Channel.SMS and outcome is not None and outcome.result is Result.ACCEPTED:
+            for recipient, end in by_recipient.items():
+                found.count(channel, end)
+                if channel is Channel.SMS and end is not None and end.result is Result.ACCEPTED:
                     found.texts.add(intent_id(incident, seq, recipient, channel))
     return found
 
