@@ -2,7 +2,7 @@
 
 An account posts one after another, so that posts stand in their order; no concurrency is to be had. Ours is the whole
 way, deciding included: as many incidents as posts, since X refuses a text that it has seen; so what bounds it where X
-answers at once is deciding and fan-out, which every incident costs, and no real account may post a hundredth as fast.
+answers at once is deciding and fan-out, which every incident costs. No account may post more than once in nine seconds.
 Beside it, against the same double: our adapter without all that, and tweepy's own asynchronous client in a bare loop.
 """
 
