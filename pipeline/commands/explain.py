@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import policy
 from pipeline.audit.explain import Events, Explanation
 from pipeline.audit.explain import explain as explained
 from pipeline.audit.history import concerns, history
@@ -21,9 +20,8 @@ from pipeline.clock import now
 from pipeline.commands.moments import moment
 from pipeline.commands.replay import ARCHIVE
 from pipeline.commands.timelines import STYLES, printable
-from pipeline.errors import NotFound, PolicyError
-from pipeline.policy import Policy
-from pipeline.replay.sources import published
+from pipeline.errors import NotFound
+from pipeline.replay.sources import compiled
 from pipeline.settings import Settings
 from schemas import codec
 from schemas.base import Message
@@ -61,7 +59,7 @@ async def read(place: Place, incident: str, subscriber: str, until: datetime | N
     events = await events_of(place, subscriber)
     if not events and not any(subscriber in fates for fates in found.fates.values()):
         raise NotFound(f"nobody was ever called {subscriber!r}; `tocsin subscribers list` shows who there is")
-    return explained(found, events, subscriber, await policies(place), until)
+    return explained(found, events, subscriber, await compiled(place), until)
 
 
 async def events_of(place: Place, subscriber: str) -> Events:
@@ -72,17 +70,6 @@ async def events_of(place: Place, subscriber: str) -> Events:
             found.append((record.timestamp, codec.decode(record).data))
         except codec.Undecodable:
             continue  # the workers' to report
-    return found
-
-
-async def policies(place: Place) -> dict[str, Policy]:
-    """Every published version that still compiles, by hash."""
-    found: dict[str, Policy] = {}
-    for version in await published(place):
-        try:
-            found[version.hash] = policy.compile(version)
-        except PolicyError:
-            continue  # published before a rule that it breaks: the explanation says that it is not at hand
     return found
 
 

@@ -1,8 +1,7 @@
 """`tocsin play`: recorded incidents into the input topic, in compressed time."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,34 +9,12 @@ import typer
 
 from pipeline.errors import ConfigurationError
 from pipeline.recorded import RecordedEvent, read
+from pipeline.replay.pace import play
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.base import rfc3339
 
 SOURCE = "/tocsin/play"
-Publish = Callable[[RecordedEvent, float], Awaitable[None]]
-
-
-async def play(
-    events: Sequence[RecordedEvent],
-    publish: Publish,
-    speed: float | None,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Publishes `events` one after the other, `speed` times as fast as they happened; None: without waiting.
-
-    Due times are counted from the first event, so that a slow acknowledgement does not shift what follows. Without
-    waiting, an incident's clock stands between its events: it runs at 1, so that what was played decides alone.
-    `clock` and `sleep` are in seconds. Errors of `publish` end the play.
-    """
-    if not events:
-        return
-    began, first = clock(), events[0].at
-    for event in events:
-        if speed is not None and (wait := (event.at - first).total_seconds() / speed - (clock() - began)) > 0:
-            await sleep(wait)
-        await publish(event, speed or 1.0)
 
 
 def outgoing(event: RecordedEvent, speed: float) -> codec.Outgoing:

@@ -1,11 +1,13 @@
 """Where incidents, policies and census of a back-test come from: files and directories, or the running system."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline import policy
 from pipeline.audit.places import Place
-from pipeline.errors import NotFound
+from pipeline.decide.incident import evolve, notices_of
+from pipeline.decide.state import IncidentState
+from pipeline.errors import NotFound, PolicyError
 from pipeline.policy import Policy
 from pipeline.recorded import read
 from pipeline.replay.past import Past, pasts_of, recorded_in
@@ -14,6 +16,7 @@ from schemas import codec, topics
 from schemas.census import AudienceCount, Census, total
 from schemas.journal import JournalEntry
 from schemas.policy import PolicyPublished
+from schemas.rendering import Rendering
 
 SHIPPED = REPOSITORY / "deploy" / "policies"
 MIN_PREFIX = 4
@@ -27,12 +30,40 @@ def pasts_from(paths: Sequence[Path]) -> list[Past]:
 
 async def pasts_from_log(place: Place) -> list[Past]:
     """The incidents of the journal as it stands there. Raises BrokerError, AuditError."""
-    journals: dict[str, dict[int, JournalEntry]] = {}
-    async for record in place.records(topics.INCIDENT_JOURNAL):
+    return pasts_of(recorded_in(await journals(place)))
+
+
+async def journals(place: Place, incident: str | None = None) -> dict[str, list[JournalEntry]]:
+    """The entries of each incident (or of one), in order. Raises BrokerError, AuditError."""
+    found: dict[str, dict[int, JournalEntry]] = {}
+    async for record in place.records(topics.INCIDENT_JOURNAL, incident):
         entry = codec.decode(record, JournalEntry).data
-        journals.setdefault(entry.incident, {}).setdefault(entry.seq, entry)  # a second one repeats it after a crash
-    ordered = {incident: [entry for _, entry in sorted(found.items())] for incident, found in journals.items()}
-    return pasts_of(recorded_in(ordered))
+        found.setdefault(entry.incident, {}).setdefault(entry.seq, entry)  # a second one repeats it after a crash
+    return {name: [entry for _, entry in sorted(entries.items())] for name, entries in found.items()}
+
+
+async def compiled(place: Place) -> dict[str, Policy]:
+    """Every published version that still compiles, by hash. Raises BrokerError, AuditError."""
+    found: dict[str, Policy] = {}
+    for version in await published(place):
+        try:
+            found[version.hash] = policy.compile(version)
+        except PolicyError:
+            continue  # published before a rule that it breaks: whoever needs it says that it is not at hand
+    return found
+
+
+def words_of(entries: Iterable[JournalEntry], policies: Mapping[str, Policy]) -> dict[str, Rendering]:
+    """Every rendering that the entries of one incident lead to, composed once more, by its hash."""
+    found: dict[str, Rendering] = {}
+    state: IncidentState | None = None
+    for entry in entries:
+        before = state or IncidentState(entry.incident)
+        if (given := policies.get(entry.policy)) is not None:
+            made = [r for notice in notices_of(before, entry, given) for r in notice.renderings]
+            found |= {rendering.sha256: rendering for rendering in made}
+        state = evolve(before, entry)
+    return found
 
 
 async def census_from_log(settings: Settings) -> dict[str, AudienceCount]:

@@ -1,5 +1,6 @@
 """Recorded journals decided again give the same bytes, and a replay finds whatever was changed in them."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -39,7 +40,28 @@ def test_there_are_journals_of_all_kinds():
 def test_a_recorded_journal_decided_again_gives_the_same_bytes(path, policies):
     entries = entries_of(path)
     assert "".join(entry.model_dump_json() + "\n" for entry in entries) == path.read_text("utf-8")
-    assert list(replay(entries, policies)) == []
+    differences = "\n".join(map(str, replay(entries, policies)))
+    assert not differences, (
+        f"another decision than was recorded; if that is meant: python -m tests.decide.record\n{differences}"
+    )
+
+
+def test_a_change_of_code_that_alters_a_past_decision_is_named_by_incident_and_entry(policies, monkeypatch):
+    entries = entries_of(JOURNALS / "small-search-slow.jsonl")
+    changed = next(entry for entry in entries if any(isinstance(d, NoticeDecided) for d in entry.decisions))
+
+    def otherwise(*args, **kwargs):
+        decided = decide(*args, **kwargs)
+        fewer = tuple(d for d in decided.entry.decisions if not isinstance(d, NoticeDecided))
+        return dataclasses.replace(decided, entry=decided.entry.model_copy(update={"decisions": fewer}))
+
+    monkeypatch.setattr("pipeline.replay.journal.decide", otherwise)
+    said = [str(difference) for difference in replay(entries, policies)]
+    assert said[0].startswith(f"{changed.incident} #{changed.seq}: entry: recorded …")
+    recorded, _, again = said[0].partition(", and now ")
+    assert '"decisions":[{"audience":"responders"' in recorded
+    assert '"decisions":[{"audience":"responders"' not in again
+    assert len(said[0]) < 400
 
 
 def machine_lines() -> dict[int, list[Line]]:
