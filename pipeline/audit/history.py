@@ -54,7 +54,7 @@ class Fate:
         if self.outcome is not None and self.outcome.result.terminal:
             return self
         unknowns = self.unknowns + (outcome.result == "unknown")
-        return replace(self, outcome=outcome, ended_at=record.at, unknowns=unknowns)
+        return Fate(self.audience, self.intended_at, self.attempts, unknowns, outcome, record.at)  # the hottest line
 
     def ordered(self, record: ParkedOrdered, recipient: str) -> "Fate":
         """A person ended its parking; what did not wait for one stays as it is."""
@@ -133,9 +133,17 @@ def forward(fates: dict[str, Fate], record: Delivery | ParkedOrdered) -> None:
         for recipient in record.recipients:
             fates[recipient] = fates.get(recipient, Fate()).ordered(record, recipient)
         return
+    last: Fate | None = None
+    after = _further(Fate(), record)
     for recipient in record.recipients:
-        fate = fates.get(recipient, Fate())
-        fates[recipient] = fate.intended(record) if isinstance(record, DeliveriesIntended) else fate.attempted(record)
+        before = fates.get(recipient)
+        if before is not last:  # most stand alike, and go on as one object
+            last, after = before, _further(before or Fate(), record)
+        fates[recipient] = after
+
+
+def _further(fate: Fate, record: DeliveriesIntended | DeliveryAttempted) -> Fate:
+    return fate.intended(record) if isinstance(record, DeliveriesIntended) else fate.attempted(record)
 
 
 def _file_receipts(found: History, receipts: Iterable[tuple[AuditEntry, ReceiptRecorded]]) -> None:

@@ -1,9 +1,10 @@
 """The tables. There are no migrations: a change of a table, or of what is written into it, is another `VERSION`.
 
-Moments are UTC: `timestamptz` in PostgreSQL, text in SQLite. Of a played incident `at` is by its own clock.
+Moments are UTC: `timestamptz` in PostgreSQL, RFC 3339 in SQLite. Of a played incident `at` is by its own clock.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -21,20 +22,34 @@ JSON = _JSON(none_as_null=True)
 
 
 class Moment(TypeDecorator[datetime]):
-    """An instant; SQLite has no type for it and keeps UTC without saying so."""
+    """An instant; SQLite has no type for it, and gets RFC 3339 in UTC, which its functions read and which sorts."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """As the database takes it."""
-        return value.replace(tzinfo=None) if value is not None and dialect.name == "sqlite" else value
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """The column's type."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """As the database takes it."""
+        return _spelled(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """In UTC."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return _read(value) if isinstance(value, str) else value.astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)  # a batch of a thousand has few moments
+def _spelled(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _table(name: str, *columns: Column[Any]) -> Table:
