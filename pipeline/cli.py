@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "explain": Entry(LOOK_BACK, "Why someone heard of an incident, or did not: rule by rule."),
     "backtest": Entry(LOOK_BACK, "Recorded incidents through a policy: who would have been told what, and when."),
     "audit": Entry(LOOK_BACK, "The sealed log: verify it, ask it, prove from it, hand it on."),
+    "report": Entry(LOOK_BACK, "How people were told: first notices, silences, promises, reach, over time."),
     "rebuild": Entry(LOOK_BACK, "The SQL projection anew from the log, while the old one serves."),
     "subscribers": Entry(SET_UP, "Who is to be told: import, list, erase."),
     "receipts": Entry(SET_UP, "Bounces and complaints collected in a mailbox: take them in."),

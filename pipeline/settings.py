@@ -50,6 +50,11 @@ class Settings(BaseSettings):
         description="postgresql://[user[:password]@]host/name for the projection; unset: SQLite in the data directory",
     )
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="where the projector serves /metrics; unset: nowhere; 0: a free one"
+    )
+
     sandbox: bool = Field(default=False, description="accept virtual clocks on the inputs; never in production")
     secret: SecretStr | None = Field(
         default=None, description="at least 32 characters; unset: a file of mode 0600 in the data directory"

@@ -26,8 +26,11 @@ from pipeline.commands.play import parse_speed, play_to_broker
 from pipeline.commands.status import counted
 from pipeline.enrolment import Terms, plan_import
 from pipeline.errors import AlreadyRunning, ConfigurationError, TocsinError
+from pipeline.honesty.gathering import gather
+from pipeline.projection.reader import reader
 from pipeline.recorded import RecordedEvent, read
 from pipeline.registrations import read_csv
+from pipeline.replay.spans import percent, span
 from pipeline.sandbox.truth import Mail, Post, Text, read_truth
 from pipeline.settings import REPOSITORY, Settings
 from pipeline.subscribers import Roster
@@ -42,6 +45,7 @@ DATA_DIR = REPOSITORY / "build" / "demo"
 SPEED = "3000"
 FINISH_S = 90.0
 SIGNED_S = 5.0
+PROJECTED_S = 30.0
 LEFTOVERS_S = 10.0
 SHOWN_PHRASE, END_WORD = "through the night", "esolved"
 """What is shown in full: the mail before the offices close, the SMS of the end."""
@@ -111,6 +115,7 @@ async def _demo(
         await follow(settings, completion, FINISH_S)
         _show(completion, settings, events)
         result = await _verified_and_signed(settings)
+        await _show_figures(settings, result.entries)
         if keep_up:
             await _stay(supervisor, events[0].incident)
     return result
@@ -124,6 +129,25 @@ async def _verified_and_signed(settings: Settings) -> Result:
         if (result.signed or 0) >= result.entries or result.findings or time.monotonic() - began > SIGNED_S:
             return result
         await asyncio.sleep(0.2)
+
+
+async def _show_figures(settings: Settings, entries: int) -> None:
+    """How it was told, from the projection of the log, once that has all of it."""
+    async with reader(settings) as store:
+        if store is None:
+            return
+        try:
+            async with asyncio.timeout(PROJECTED_S):
+                while (await store.place()).entries < entries:
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            _say("the projection is still behind the log: tocsin report says more later")
+            return
+        sums = (await gather(store, None, now())).sums
+    _say(
+        f"told: the first message {span(sums.first_s.max)} after the first word, never silent for longer than "
+        f"{span(sums.silence_s.max)}, {percent(sums.promises_kept)} of the promises kept (tocsin report)"
+    )
 
 
 async def enrol(settings: Settings, csv: str) -> Roster:
@@ -186,7 +210,8 @@ async def _stay(supervisor: Supervisor, incident: str) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     directory = supervisor.settings.data_dir
     _say(f"inbox  {supervisor.inbox_url}")
-    _say(f"try    export TOCSIN_DATA_DIR={directory}; tocsin status; tocsin replay {incident}; tocsin audit verify")
+    looks = ("status", f"replay {incident}", "report", "audit verify")
+    _say(f"try    export TOCSIN_DATA_DIR={directory}; {'; '.join(f'tocsin {look}' for look in looks)}")
     _say("Ctrl-C stops everything")
     await stopped.wait()
 

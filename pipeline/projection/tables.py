@@ -100,7 +100,12 @@ INCIDENTS = _table(
     Column("entries", Integer, nullable=False),
     Column("policy", Text, nullable=False),
 )
-STORIES = _table("stories", _key("incident"), Column("began", Moment, index=True), Column("story", Text))
+STORIES = _table(
+    "stories",
+    _key("incident"),
+    Column("heard_at", Moment, nullable=False, index=True),  # of it, first, by the broker's clock
+    Column("story", Text, nullable=False),
+)
 """The figures of each incident, as `pipeline.replay.results.Story` in JSON."""
 NOTICES = _table(
     "notices",

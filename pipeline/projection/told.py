@@ -86,7 +86,8 @@ def _story(incident: str, taken: Sequence[Taken]) -> list[Row]:
     if not events:
         return []
     told = story_of(Past(incident, tuple(events)), taken)
-    return [{"incident": incident, "began": told.began, "story": orjson.dumps(told).decode()}]
+    heard_at = taken[0][0].input.appended_at
+    return [{"incident": incident, "heard_at": heard_at, "story": orjson.dumps(told).decode()}]
 
 
 def _notices(entry: JournalEntry) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""Lengths of time, and numbers of things, as people read them."""
+"""Lengths of time, numbers of things and shares, as people read them."""
 
 
 def span(seconds: float | None) -> str:
@@ -18,3 +18,10 @@ def span(seconds: float | None) -> str:
 def counted(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: 1 dead letter, 2 dead letters."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """A share between 0 and 1; what is not all is never called 100%, what is not nothing never 0%."""
+    if share is None:
+        return "-"
+    return f"{share * 100:.0f}%" if share in (0.0, 1.0) else f"{min(max(share * 100, 0.1), 99.9):.1f}%"

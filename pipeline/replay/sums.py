@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.replay.results import Prices, Result
+from pipeline.replay.results import Prices, Result, Story
 from schemas.base import Channel
 from schemas.journal import NoticeKind
 
@@ -115,15 +115,15 @@ def summed(results: Sequence[Result], prices: Prices) -> Sums:
         by_kind={kind.value: n for kind in NoticeKind if (n := sum(one.kind is kind for one in sent))},
         first_s={name: spread(r.audiences[name].first_s for r in results if name in r.audiences) for name in audiences},
         silence_s={size: _silences([r for r in results if size_of(r) == size], audiences) for size in SIZES},
-        promises={by: _kept(results, by) for by in ("upstream", "cadence")},
+        promises={by: kept_of(results, by) for by in ("upstream", "cadence")},
         reminders=sum(one.kind is NoticeKind.REMINDER for one in sent),
         safe=sum(one.safe for one in sent),
-        findings=_added(result.findings for result in results),
-        held=_added(result.held for result in results),
+        findings=added(result.findings for result in results),
+        held=added(result.held for result in results),
         voided=sum(result.voided for result in results),
-        put_off=_added(result.put_off for result in results),
-        silent=_added(result.silent for result in results),
-        withheld=_added(result.withheld for result in results),
+        put_off=added(result.put_off for result in results),
+        silent=added(result.silent for result in results),
+        withheld=added(result.withheld for result in results),
         ends_held=sum(result.ends_held for result in results),
         ends_undone=sum(result.ends_undone for result in results),
         never_ended=[result.incident for result in results if result.ended is None],
@@ -163,8 +163,9 @@ def _silences(results: Sequence[Result], audiences: Iterable[str]) -> Silences:
     )
 
 
-def _kept(results: Iterable[Result], by: str) -> Kept:
-    ends = [promise.kept for result in results for promise in result.promises if promise.by == by]
+def kept_of(stories: Iterable[Story], by: str) -> Kept:
+    """The promises of one origin: "upstream" or "cadence"."""
+    ends = [promise.kept for story in stories for promise in story.promises if promise.by == by]
     return Kept(len(ends), ends.count(True), ends.count(False), ends.count(None))
 
 
@@ -186,7 +187,7 @@ def _really_told(results: Iterable[Result]) -> ReallyTold | None:
     )
 
 
-def _added(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
+def added(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """The sum of tables, the most frequent first."""
     found: Counter[str] = Counter()
     for table in tables:
