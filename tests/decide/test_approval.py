@@ -407,6 +407,24 @@ def test_words_that_a_newer_policy_says_otherwise_are_asked_about_again():
     assert of("customers", out, NoticeHeld).content != held.content
 
 
+def test_what_waited_is_told_in_the_zones_that_its_readers_had_when_the_words_were_made():
+    story = story_with_consent()
+    story.around = Surroundings(census={"customers": AudienceCount(total=2, zones={"Asia/Tokyo": 2})})
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    story.around = Surroundings(census={"customers": AudienceCount(total=2, zones={"Europe/Berlin": 2})})
+    out = story.take(approve(held), after=1, by=PRESS)
+    assert told(out)["customers"].renderings == held.renderings
+
+
+def test_safe_words_go_out_where_those_that_waited_would_have():
+    story = story_with_consent()
+    held = of("customers", story.take(opened(consequences=NOW), after=0), NoticeHeld)
+    without = "sms: [opened, resolved, reopened, maintenance => sms: [resolved, reopened, maintenance"
+    story.policy = a_policy(audiences=f"{CONSENT} && {without}")
+    (safe,) = [decided for decided in story.passes(6) if "customers" in told(decided)]
+    assert set(told(safe)["customers"].renderings) == set(held.renderings)
+
+
 def test_what_is_missing_names_the_roles_and_the_people():
     story = story_with_consent()
     held = of("customers", story.take(opened(consequences=NOW)), NoticeHeld)

@@ -147,6 +147,7 @@ def test_what_was_put_off_and_is_no_news_any_more_is_not_told():
     story.take(IncidentUpdated(summary="A."), after=1)
     (due,) = story.passes(5)
     assert set(silent(due).values()) == {"same text as before"}
+    assert not story.state.put_off
 
 
 # --- the end
@@ -185,6 +186,24 @@ def test_an_end_that_is_undone_while_it_is_held_was_never_told():
     kinds = {kind for _, kind in notices_told(story.passes(120))}
     assert "resolved" not in kinds
     assert "resolved" in {kind for _, kind in notices_told([story.ends(IncidentResolved(summary="Over."))])}
+
+
+@pytest.mark.parametrize(
+    ("said", "undone"),
+    [
+        (IncidentUpdated(severity=Severity.CRITICAL), True),
+        (IncidentUpdated(state=State.INVESTIGATING), True),
+        (IncidentUpdated(state=State.IDENTIFIED), True),
+        (IncidentUpdated(summary="We watch it."), False),
+        (IncidentUpdated(state=State.MONITORING), False),
+    ],
+)
+def test_an_end_that_is_held_is_undone_by_what_says_that_it_goes_on(said, undone):
+    story = Story()
+    story.take(opened(consequences=NOW), after=0)
+    story.take(IncidentResolved(), after=20)
+    assert bool(decisions(story.take(said, after=2), ResolutionUndone)) is undone
+    assert (story.state.ending is None) is undone
 
 
 def test_a_small_incident_ends_at_once():
@@ -243,6 +262,16 @@ def test_each_office_is_told_before_it_closes_and_when_it_opens_by_its_own_clock
     ]
     promise = story.state.promises["customers"]
     assert promise.due == START + timedelta(days=5), "a word to one office keeps no promise to everybody"
+
+
+def test_offices_that_close_at_the_same_moment_are_told_in_one_notice(at_three_in_the_afternoon):
+    story = at_three_in_the_afternoon
+    zones = {"Europe/Berlin": 5, "Europe/Paris": 3, "America/New_York": 2}
+    story.around = Surroundings(census={"customers": AudienceCount(total=10, zones=zones)})
+    story.take(opened(consequences=NOW, next_update_at=START + timedelta(days=5)), after=0)
+    assert of_office(story.passes(120)) == [
+        (datetime(2026, 3, 3, 15, 30, tzinfo=UTC), ("Europe/Berlin", "Europe/Paris"))
+    ]
 
 
 def test_an_office_that_was_told_just_before_it_closes_is_not_told_again(at_three_in_the_afternoon):
@@ -347,6 +376,18 @@ def test_a_review_before_the_cool_down_waits_for_it():
     assert "What happened." in email_to("customers", told_later).text
 
 
+def test_reviews_that_come_in_pieces_before_the_cool_down_are_told_together():
+    story = Story()
+    story.take(opened(Severity.MINOR, consequences=NOW), after=0)
+    story.take(IncidentResolved(), after=20)
+    story.take(ReviewPublished(review="What happened."), after=60)
+    story.take(ReviewPublished(review="What we do now."), after=60)
+    (told_later,) = [d for d in story.passes(DAYS) if d.notices]
+    assert told_later.entry.at == START + timedelta(minutes=20, days=1)
+    for words in ("What happened.", "What we do now."):
+        assert words in email_to("customers", told_later).text
+
+
 def test_a_review_after_the_cool_down_or_before_the_end_waits_for_nothing():
     story = Story()
     story.take(opened(Severity.MINOR, consequences=NOW), after=0)
@@ -448,6 +489,8 @@ def test_a_plan_that_changes_is_told_with_a_higher_revision():
         calendar = email_to("customers", story.take(planned)).calendar
         assert calendar is not None
         assert f"SEQUENCE:{number}" in calendar
+    (again, *_) = [d for d in story.passes(2 * DAYS) if {n.kind for n in d.notices} == {NoticeKind.MAINTENANCE_SOON}]
+    assert "SEQUENCE:1" in (email_to("customers", again).calendar or ""), "announced again, the plan is the same"
 
 
 # --- who must be told within days

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pipeline.decide.incident import moment
-from schemas.base import Channel, Severity
+from schemas.base import Channel, Lane, Severity
 from schemas.command import Approve, Correct, Hold, Retract, Wake, WakeReason
 from schemas.incident import (
     Consequences,
@@ -74,7 +74,7 @@ def test_a_word_at_the_very_moment_that_was_promised_is_in_time():
 
 
 def test_the_cadence_promises_full_minutes_as_they_are_told():
-    first = Story().take(opened(**SCOPE), after=0.75001)
+    first = Story().take(opened(**SCOPE), after=0.7502)
     assert {p.due for p in decisions(first, PromiseMade)} == {START + timedelta(minutes=45)}
 
 
@@ -170,6 +170,29 @@ def test_before_a_promise_is_missed_those_who_can_say_something_are_reminded_and
     assert kept.entry.at == PROMISED - timedelta(minutes=2)
     assert {n.kind for n in kept.notices} == {NoticeKind.UNCHANGED}
     assert {p.audience for p in decisions(kept, PromiseKept)} == UPDATED
+
+
+def test_where_nobody_is_reminded_it_is_on_record_that_an_update_was_due():
+    story = Story(policy=a_policy(cadence="  reminders go to: responders\n => "))
+    story.take(opened(Severity.CRITICAL, **SCOPE), after=0)
+    warned = [d for d in story.passes(25) if decisions(d, PromiseWarned)]
+    assert len(warned) == 1
+    assert not warned[0].notices
+    assert not decisions(warned[0], InputIgnored)
+
+
+def test_a_reminder_is_first_where_the_policy_says_so():
+    first = "first: [opened, reopened, maintenance started, correction, retraction] => first: [opened, reminder]"
+    large = "first when large: [resolved] => first when large: [reminder]"
+    for line, severity, lane in (
+        (first, Severity.MINOR, Lane.FIRST),
+        (large, Severity.MAJOR, Lane.FIRST),
+        (large, Severity.MINOR, Lane.UPDATE),
+    ):
+        story = Story(policy=a_policy(cadence=line))
+        story.take(opened(severity, **SCOPE), after=0)
+        reminded = [n for d in story.passes(60) for n in d.notices if n.kind is NoticeKind.REMINDER]
+        assert {notice.lane for notice in reminded} == {lane}
 
 
 def test_news_before_the_reminder_takes_its_place():

@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 
 from pipeline.decide.incident import decide, evolve, fold, moment, notices_of
+from pipeline.decide.occasion import Telling
+from pipeline.decide.occasions import occasion_of
 from pipeline.decide.state import IncidentState, Phase
-from schemas.base import Channel, Lane, Severity, State
+from pipeline.decide.step import standing
+from schemas.base import Channel, Lane, Level, Severity, State
 from schemas.incident import (
     Consequences,
     ImpactChanged,
@@ -327,3 +330,18 @@ def test_a_mail_begins_with_where_it_stands_and_what_may_be_forwarded():
     mail = email_to("executives", Story().take(opened(summary="Cards are declined.", state=State.INVESTIGATING)))
     assert mail.text.split("\n\n")[0] == "Major incident, being investigated\nCard payments fail"
     assert mail.text.split("\n\n")[1] == "Cards are declined."
+
+
+def test_a_notice_says_whose_public_holidays_count_where_the_policy_does():
+    german = a_policy(cadence="working days: Mon to Fri => country: DE")
+    for policy, country in ((german, "DE"), (a_policy(), None)):
+        assert notice_to("customers", Story(policy=policy).take(opened())).manners.country == country
+
+
+def test_that_nothing_changed_repeats_nothing_that_was_said_of_one_moment():
+    story = Story()
+    story.take(opened(summary="It is the card network."), after=0)
+    story.take(ReviewPublished(review="So far."), after=1)
+    standing_still = Telling("customers", Level.CUSTOMER, NoticeKind.UNCHANGED, Lane.UPDATE, (Channel.EMAIL,), "")
+    known = occasion_of(story.state, standing(story.state), standing_still, 3, story.now, None, frozenset()).known
+    assert (known.summary, known.review, known.explanation) == ("It is the card network.", None, None)

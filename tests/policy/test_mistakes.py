@@ -303,6 +303,7 @@ def test_what_the_catalogue_lists_is_all_that_audiences_may_name(tmp_path: Path)
 def test_a_never_tell_rule_names_what_the_catalogue_lists_as_well(tmp_path: Path) -> None:
     directory = copied(tmp_path)
     replace(directory, K, COMPONENTS, "components: {API: {}}")
+    replace(directory, K, "contracts: {}", "contracts: {gold: {}}")
     replace(
         directory,
         A,
