@@ -7,7 +7,7 @@ lost after a crash can be made again from what came before; and nothing is signe
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain, islice
 
@@ -17,9 +17,10 @@ from aiokafka.errors import KafkaError
 from agents.archiving import Archiver
 from agents.sources import Sources
 from pipeline import failpoints
+from pipeline.archive.reading import Archive
 from pipeline.audit.checkpoint import Notary, checkpoint_path
 from pipeline.audit.cosigning import Cosigning
-from pipeline.audit.held import Held
+from pipeline.audit.held import Held, index_of
 from pipeline.audit.people import SEED_BYTES, commitment_of
 from pipeline.audit.seal import SOURCE, Sealed, Source, seal, seal_own, sealed_again
 from pipeline.audit.segments import Segments
@@ -151,6 +152,8 @@ class Appender:
         async for record in connect.read_all(self._settings, topics.AUDIT_LOG.name):
             self._next_offset = max(self._next_offset, record.offset + 1)
             value = record.value or b""
+            if record.offset and not self._held.chain.size:
+                await self._fold_earlier(index_of(value), on_disk)
             if not self._held.take(value):
                 continue
             self._take_note()
@@ -170,6 +173,26 @@ class Appender:
             log.warning("%d appends in the log do not link: void, passed over", self._held.voids)
         if (first := next(on_disk, None)) is not None:
             await self._put_back(chain((first,), on_disk))
+
+    async def _fold_earlier(self, upto: int, on_disk: Iterator[bytes]) -> None:
+        """What Kafka keeps no more stands in the segments; on another machine these are first made from the archive."""
+        if self._segments.size < upto and self._settings.archive is not None:
+            log.warning("the log begins with entry %d in its topic: earlier segments come from the archive", upto)
+            await asyncio.to_thread(self._from_archive, Archive(self._settings.archive), upto)
+        while self._held.chain.size < upto:
+            if (line := next(on_disk, None)) is None:
+                raise AuditError(
+                    f"the topic begins with entry {upto}, and the segments end before entry {self._segments.size}: "
+                    "put them back, or set TOCSIN_ARCHIVE to the archive that has them"
+                )
+            if not self._held.take(line):
+                raise AuditError(f"entry {self._held.chain.size} in the segments is damaged: it does not follow on")
+            self._take_note()
+
+    def _from_archive(self, archive: Archive, upto: int) -> None:
+        for piece in archive.log():
+            if lines := [line for line in piece if self._segments.size <= index_of(line) < upto]:
+                self._segments.append(lines)
 
     async def _put_back(self, lost: Iterable[bytes]) -> None:
         """Writes what the broker lost of the log again, the same bytes."""

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     archive: str | None = Field(
         default=None, description="where the log is copied to: a folder, or s3://bucket/prefix; unset: nowhere"
     )
+    log_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="how long Kafka keeps the log and the renderings; unset: for ever",
+    )
     archive_behind_s: float = Field(
         default=300.0, gt=0, description="how long the archive may be out of reach before sealing stops, in seconds"
     )

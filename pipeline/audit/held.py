@@ -80,6 +80,14 @@ class Held:
         self.places[origin.topic, origin.partition] = Place(origin.offset, who)
 
 
+def index_of(value: bytes) -> int:
+    """The number that an entry says it has; 0 of what is none."""
+    try:
+        return int(orjson.loads(value)["index"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
 def _linking(chain: Chain, value: bytes | None) -> tuple[dict[str, Any], Origin, AuditEntry | None] | None:
     try:
         entry = orjson.loads(value or b"")

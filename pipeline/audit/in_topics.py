@@ -1,12 +1,17 @@
 """The log where the running system keeps it: in its topic."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 
 from aiokafka import TopicPartition
 
-from pipeline.audit.places import AT_ONCE, vouchers
-from pipeline.audit.verify import Stored, Vouchers
+from pipeline.archive.reading import Archive
+from pipeline.audit.held import index_of
+from pipeline.audit.places import AT_ONCE, batched, vouchers
+from pipeline.audit.segments import read_lines, segment_files
+from pipeline.audit.verify import Stored, Vouchers, exported
 from pipeline.broker import connect
+from pipeline.broker.topics import ARCHIVED
 from pipeline.settings import Settings
 from schemas import topics
 from schemas.codec import Record
@@ -32,9 +37,14 @@ class InTopics:
             return int((await reader.end_offsets([part]))[part])
 
     async def stored(self) -> AsyncIterator[list[Stored]]:
-        """What stands in the topic."""
+        """What stands in the topic, and before it what Kafka keeps no more: from the segments, or the archive."""
         batch: list[Stored] = []
+        first = True
         async for record in connect.read_all(self._settings, topics.AUDIT_LOG.name):
+            if first and record.offset:
+                for earlier in self._earlier(index_of(record.value or b"")):
+                    yield earlier
+            first = False
             batch.append((record.value, dict(record.headers).get("ce_root")))
             if len(batch) >= AT_ONCE:
                 yield batch
@@ -42,8 +52,22 @@ class InTopics:
         yield batch
 
     async def records(self, topic: Topic, key: str | None = None) -> AsyncIterator[Record]:
-        """What stands in the topic, or in the partition of the key."""
+        """What stands in the topic, or in the partition of the key; what Kafka may have forgotten is read first."""
+        if topic in ARCHIVED and self._settings.log_retention_days is not None and self._settings.archive is not None:
+            for record in Archive(self._settings.archive).records(topic.name):
+                if key is None or record.key == key.encode():
+                    yield record
         home = None if key is None else [connect.partition_for(key, self._settings.partitions)]
         async for record in connect.read_all(self._settings, topic.name, partitions=home):
             if key is None or record.key == key.encode():
                 yield record
+
+    def _earlier(self, upto: int) -> Iterator[list[Stored]]:
+        """The entries before this one; none if they are nowhere, which a verification then says."""
+        segments, archive = self._settings.data_dir / "audit" / "segments", self._settings.archive
+        if segment_files(segments):
+            for batch in batched(islice(read_lines(segments), upto)):
+                yield list(exported(batch))
+        elif archive is not None:
+            for piece in Archive(archive).log():
+                yield list(exported(line for line in piece if index_of(line) < upto))

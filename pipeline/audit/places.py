@@ -70,7 +70,7 @@ class InFiles:
 
     async def stored(self) -> AsyncIterator[list[Stored]]:
         """The lines."""
-        for batch in _batched(read_lines(self._path)):
+        for batch in batched(read_lines(self._path)):
             yield list(exported(batch))
 
     async def records(self, topic: Topic, key: str | None = None) -> AsyncIterator[Record]:
@@ -174,7 +174,8 @@ def _record(entry: AuditEntry) -> Record:
     )
 
 
-def _batched(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+def batched(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """A thousand lines at a time."""
     batch: list[bytes] = []
     for line in lines:
         batch.append(line)

@@ -9,11 +9,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError, for_code
 
 from pipeline.broker.connect import bootstrap, open_admin
-from pipeline.errors import BrokerError, BrokerUnreachable, TopicMismatch
+from pipeline.errors import BrokerError, BrokerUnreachable, ConfigurationError, TopicMismatch
 from pipeline.settings import Settings
 from schemas import topics
 from schemas.topics import Topic
 
+ARCHIVED = (topics.AUDIT_LOG, topics.RENDERINGS)
+"""What nobody folds but from the segments, or the archive: so Kafka need not keep it for ever."""
 AT_LEAST = ("retention.ms", "max.message.bytes")
 AT_MOST = ("segment.ms", "min.cleanable.dirty.ratio")
 SETTLE_S = 30.0
@@ -51,12 +53,27 @@ def expected_partitions(topic: Topic, settings: Settings) -> int:
     return topic.partitions or settings.partitions
 
 
+def declared(topic: Topic, settings: Settings) -> dict[str, str]:
+    """The topic's settings in this deployment, as Kafka names them.
+
+    Raises ConfigurationError where Kafka is to forget what no archive would keep.
+    """
+    config, days = topic.config(), settings.log_retention_days
+    if topic in ARCHIVED and days is not None:
+        if settings.archive is None:
+            raise ConfigurationError(
+                "TOCSIN_LOG_RETENTION_DAYS is set without TOCSIN_ARCHIVE: the log would be gone after that"
+            )
+        config["retention.ms"] = str(days * topics.DAY_MS)
+    return config
+
+
 def mismatches(topic: Topic, partitions: int, config: Mapping[str, str], settings: Settings) -> list[str]:
     """What is wrong with a topic as found, a sentence each with the command that mends it."""
     found = []
     if partitions != (expected := expected_partitions(topic, settings)):
         found.append(_partition_sentence(topic, partitions, expected, settings))
-    for name, value in topic.config().items():
+    for name, value in declared(topic, settings).items():
         actual = config.get(name)
         if actual is None or actual == value or (name in AT_LEAST and _reaches(actual, value)):
             continue
@@ -118,7 +135,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[
 
 
 def _config(topic: Topic, settings: Settings) -> dict[str, str]:
-    config = topic.config()
+    config = declared(topic, settings)
     if settings.replication >= 3:
         config["min.insync.replicas"] = "2"  # else "acknowledged by all" may mean by the one replica that is left
     return config

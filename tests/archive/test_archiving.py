@@ -4,18 +4,26 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from agents import archiving
 from pipeline import policy
 from pipeline.archive.reading import Archive
-from pipeline.audit.places import InArchive
+from pipeline.audit.in_topics import InTopics
+from pipeline.audit.places import InArchive, InFiles
 from pipeline.audit.reading import verified
 from pipeline.broker import connect
+from pipeline.broker.topics import declared
+from pipeline.errors import AuditError, ConfigurationError
 from pipeline.settings import REPOSITORY, Settings
 from schemas import codec, topics
 from schemas.rendering import SmsContent, rendering_of
 from tests.audit.logs import receipt, record_of, subscribed
 from tests.audit.test_appender import appending, publish
+from tests.conftest import MakeSettings
+
+SEGMENTS = "audit/segments"
 
 
 @pytest.fixture
@@ -78,3 +86,51 @@ async def test_a_restart_gains_no_time(settings: Settings) -> None:
     await publish(settings, [receipt(0)])
     async with appending(settings) as running:
         await running.until(lambda: running.appender.archive_late)
+
+
+async def forget(settings: Settings, upto: int) -> None:
+    """Kafka deletes the beginning of the log's topic."""
+    async with connect.open_admin(settings) as admin:
+        part = TopicPartition(topics.AUDIT_LOG.name, 0)
+        await admin.delete_records({part: RecordsToDelete(before_offset=upto)})
+    offsets = [record.offset async for record in connect.read_all(settings, topics.AUDIT_LOG.name)]
+    assert min(offsets) == upto
+
+
+@pytest.mark.parametrize("machine", ["the same", "another"])
+async def test_the_log_goes_on_where_kafka_has_forgotten_its_beginning(settings: Settings, machine: str) -> None:
+    await publish(settings, [receipt(n) for n in range(8)])
+    async with appending(settings) as running:
+        await running.sealed(8)
+    await forget(settings, 5)
+    if machine == "another":
+        shutil.rmtree(settings.data_dir / "audit" / "segments")
+    found = await verified(InTopics(settings))
+    assert (found.ok, found.entries, found.signed) == (True, 8, 8)
+    await publish(settings, [receipt(n) for n in range(8, 10)])
+    async with appending(settings) as running:
+        await running.sealed(10)
+    for place in (InTopics(settings), InArchive(settings.archive), InFiles(settings.data_dir / SEGMENTS, settings)):
+        found = await verified(place)
+        assert (found.ok, found.entries) == (True, 10), place
+
+
+async def test_without_segments_and_archive_a_forgotten_beginning_is_named(settings: Settings) -> None:
+    await publish(settings, [receipt(n) for n in range(8)])
+    async with appending(settings) as running:
+        await running.sealed(8)
+    await forget(settings, 5)
+    shutil.rmtree(settings.data_dir / "audit" / "segments")
+    alone = settings.model_copy(update={"archive": None})
+    with pytest.raises(AuditError, match="topic begins with entry 5, and the segments end before entry 0"):
+        async with appending(alone):
+            pass
+    assert not (await verified(InTopics(alone))).ok
+
+
+def test_kafka_is_not_told_to_forget_what_no_archive_keeps(make_settings: MakeSettings) -> None:
+    kept = make_settings(archive="/there", log_retention_days=7)
+    assert declared(topics.AUDIT_LOG, kept)["retention.ms"] == str(7 * topics.DAY_MS)
+    assert declared(topics.INCIDENT_JOURNAL, kept)["retention.ms"] == "-1"
+    with pytest.raises(ConfigurationError, match="TOCSIN_LOG_RETENTION_DAYS is set without TOCSIN_ARCHIVE"):
+        declared(topics.AUDIT_LOG, make_settings(log_retention_days=7))
