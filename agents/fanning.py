@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
+from agents.inhand import Records
 from agents.turns import Turns
 from pipeline.clock import Clock
 from pipeline.deliver import fanout
 from pipeline.deliver.fanout import Channels
 from pipeline.deliver.past import got, owed
 from schemas import topics
-from schemas.base import Message
 from schemas.codec import Record
 from schemas.delivery import DeliveryBatch, NoticeSuperseded, NoticeWalked
 from schemas.ids import derived
@@ -24,6 +24,7 @@ class FanOut:
 
     def __init__(self, emitter: Emitter, dead: DeadLetters, holdings: Holdings, turns: Turns, clock: Clock) -> None:
         self._emitter = emitter
+        self._records = Records(emitter, clock)
         self._dead = dead
         self._holdings = holdings
         self._clock = clock
@@ -66,7 +67,7 @@ class FanOut:
         if len(holding.subscribers) <= fanout.STRETCH * fanout.SETTLED_EVERY:
             return  # it is walked in less time than this record takes
         record = NoticeWalked(notice_id=notice.notice_id, up_to=up_to, at=self._clock())
-        await self._record(record, derived("walked", notice.notice_id, up_to), notice.notice_id, holding, parent)
+        await self._records.write(holding, notice.notice_id, record, derived("walked", notice.notice_id, up_to), parent)
 
     async def _heard(self, notice: Notice, holding: Holding, parent: str | None) -> Mapping[str, Channels]:
         """Who is to get this notice because of what they heard before; what it makes old is put on record first.
@@ -91,12 +92,5 @@ class FanOut:
             by_seq=notice.seq,
             at=self._clock(),
         )
-        await self._record(
-            record, derived("superseded", notice.notice_id, holding.partition), notice.incident, holding, parent
-        )
-
-    async def _record(self, record: Message, id: str, subject: str, holding: Holding, parent: str | None) -> None:
-        await self._emitter.write(
-            topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition, parent=parent
-        )
-        holding.ledger.apply(record)
+        name = derived("superseded", notice.notice_id, holding.partition)
+        await self._records.write(holding, notice.incident, record, name, parent)

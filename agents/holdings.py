@@ -47,6 +47,10 @@ class Holding:
     forgetting: Forgetting = field(default_factory=Forgetting)
     wakes: dict[str, DeliveryWake] = field(default_factory=dict)
     awaited: set[tuple[Told, str, int]] = field(default_factory=set)
+    written: dict[int, bytes] = field(default_factory=dict)
+    """Our own delivery records that have not been read yet: their ids by their offsets."""
+    recorded: int = 0
+    """The offset behind the last delivery record that was read."""
     tally: Tally | None = None
     """How many belong to each audience, once somebody has begun to count (`agents.counting`)."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
@@ -54,8 +58,18 @@ class Holding:
     def __post_init__(self) -> None:
         self.subscribers, self.ledger = People(self.roll), Ledger(self.roll)
 
+    def wrote(self, record: Message, id: str, offset: int) -> None:
+        """Folds a delivery record that this worker has written; read at that offset, it is not folded once more."""
+        self.ledger.apply(record)
+        if offset >= self.recorded:
+            self.written[offset] = id.encode()
+
     def apply(self, record: Record) -> None:
         """Folds one record of any of the topics."""
+        if record.topic == topics.DELIVERY_RECORDS_TOPIC.name:
+            self.recorded = record.offset + 1
+            if (ours := self.written.pop(record.offset, None)) is not None and ours == codec.id_of(record):
+                return
         if record.topic in KEPT:
             self.last[record.topic] = record
         if record.topic == topics.SUBSCRIBER_KEYS.name:

@@ -1,7 +1,7 @@
 """A batch in hand: what it says, whose it is, and the records that are written of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -20,16 +20,15 @@ from schemas.rendering import content_in
 
 @dataclass(frozen=True, slots=True)
 class InHand:
-    """A batch in hand, with where it belongs."""
+    """A batch in hand, with where it belongs. `told`: the notice and channel that its intents belong to."""
 
     batch: DeliveryBatch
     holding: Holding
     parent: str | None
+    told: Told = field(init=False)
 
-    @property
-    def told(self) -> Told:
-        """The notice and channel that its intents belong to."""
-        return Told(self.batch.incident, self.batch.seq, self.batch.channel)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "told", Told(self.batch.incident, self.batch.seq, self.batch.channel))
 
     def named(self, at: datetime) -> dict[str, Any]:
         """What every record of this batch names."""
@@ -72,12 +71,12 @@ class Records:
         self._emitter = emitter
         self._clock = clock
 
-    async def write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None) -> None:
+    async def write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None = None) -> None:
         """One record of a partition. Raises BrokerError."""
-        await self._emitter.write(
+        written = await self._emitter.write(
             topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition, parent=parent
         )
-        holding.ledger.apply(record)
+        holding.wrote(record, id, written.offset)
 
     async def of(self, work: InHand, record: Message, id: str) -> None:
         """One record of a batch in hand."""

@@ -6,6 +6,7 @@ from agents.asking import Asking
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
+from agents.inhand import Records
 from agents.joining import Joining
 from pipeline.clock import Clock
 from pipeline.deliver import bounces
@@ -64,6 +65,7 @@ class Receiving:
         self._soft_bounces = soft_bounces
         self._asking = asking
         self._joining = Joining(emitter, holdings, partitions)
+        self._records = Records(emitter, clock)
 
     async def receipt(self, record: Record) -> bool:
         """Puts a receipt on record, or acts on a keyword if the address is one of this partition's."""
@@ -170,7 +172,7 @@ class Receiving:
                     ),
                 ),
             )
-            await self._write(holding, ended, derived("proved", report.intent_id), told.incident)
+            await self._records.write(holding, told.incident, ended, derived("proved", report.intent_id))
 
     async def _text_came_back(self, holding: Holding, told: Told, recipient: str, report: DeliveryReported) -> None:
         if (left := bounces.stopped_at_provider(report.status, report.code)) is not None:
@@ -223,7 +225,7 @@ class Receiving:
             provider_id=heard.provider_id,
             at=heard.at,
         )
-        await self._write(holding, receipt, derived("receipt", heard.provider_id, status), heard.intent_id)
+        await self._records.write(holding, heard.intent_id, receipt, derived("receipt", heard.provider_id, status))
 
     async def _keyword(self, holding: Holding, heard: KeywordReceived) -> None:
         if heard.keyword == "HELP":
@@ -242,9 +244,3 @@ class Receiving:
                 # The number itself says yes, and Twilio has signed for it: that is what was asked.
                 confirmed = Confirmed(channels=(heard.channel,), address_tokens={heard.channel: heard.address_token})
                 await self._say(subscriber, confirmed, derived("confirmed", heard.provider_id, subscriber))
-
-    async def _write(self, holding: Holding, record: Message, id: str, subject: str) -> None:
-        await self._emitter.write(
-            topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition
-        )
-        holding.ledger.apply(record)

@@ -24,6 +24,9 @@ from schemas.codec import Record
 ORDER = {topic.name: place for place, topic in enumerate(SEALED_TOPICS)}
 BATCH_RECORDS = 500
 WAIT_MS = 200
+FETCH_BYTES = 256 * 1024
+FETCH_WAIT_MS = 100
+"""Sealing follows in bulk: answered at each record, it and the broker would work for it as hard as for the sending."""
 LOSS_CHECK_S = 5.0
 
 log = logging.getLogger("tocsin.audit")
@@ -51,6 +54,8 @@ class Sources:
             **connect.client_options(self._settings),
             group_id=None,
             enable_auto_commit=False,
+            fetch_min_bytes=FETCH_BYTES,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             auto_offset_reset="none",  # a reset in silence would hide that the broker lost records
         )
         try:

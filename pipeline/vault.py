@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,6 +47,16 @@ class Unreadable(ConfigurationError):
     """Sealed data does not open: it was sealed under another secret, for someone else, or was changed."""
 
 
+FIELDS: Final = {
+    Channel.EMAIL: "email",
+    Channel.SMS: "phone",
+    Channel.X: "handle",
+    Channel.WEBHOOK: "webhook",
+    Channel.APPRISE: "apprise",
+}
+"""What holds a channel's address."""
+
+
 class ContactData(Message):
     """How a subscriber is reached, in clear; exists only while a message is made. Never shows itself."""
 
@@ -60,13 +70,8 @@ class ContactData(Message):
 
     def address(self, channel: Channel) -> str | None:
         """Where `channel` reaches them; None when they gave no such address."""
-        return {
-            Channel.EMAIL: self.email,
-            Channel.SMS: self.phone,
-            Channel.X: self.handle,
-            Channel.WEBHOOK: self.webhook,
-            Channel.APPRISE: self.apprise,
-        }[channel]
+        address: str | None = getattr(self, FIELDS[channel])
+        return address
 
     def secret(self, channel: Channel) -> str | None:
         """What messages on `channel` are signed with, where they are."""
@@ -197,7 +202,7 @@ class Vault:
 
     def _return_seal(self, intent_id: str, partition: int) -> str:
         mac = _mac(self.callback, "return path", f"{partition}|{intent_id}")[:RETURN_MAC_BYTES]
-        return base64.b32encode(mac).decode().rstrip("=").lower()
+        return _b32(mac)
 
     def operator_seal(self, record: bytes) -> str:
         """What proves that a record of an operator was written by someone who holds the deployment's secret."""
@@ -263,9 +268,9 @@ def _encrypt(cipher: AESGCM, random: Random, plain: bytes, bound_to: str) -> tup
 
 def _decrypt(cipher: AESGCM, nonce: str, sealed: str, bound_to: str) -> bytes:
     try:
-        return cipher.decrypt(
-            base64.b64decode(nonce, validate=True), base64.b64decode(sealed, validate=True), bound_to.encode()
-        )
+        # as base64.b64decode(validate=True), in a third of its time: this is done twice for every mail
+        iv, text = binascii.a2b_base64(nonce, strict_mode=True), binascii.a2b_base64(sealed, strict_mode=True)
+        return cipher.decrypt(iv, text, bound_to.encode())
     except (InvalidTag, ValueError):  # binascii.Error is a ValueError, as is a nonce of a wrong length
         raise Unreadable(
             f"what was sealed for {bound_to} does not open: is TOCSIN_SECRET (or keys/secret in the data directory) "
@@ -295,6 +300,16 @@ def _verified(key: bytes, purpose: str, token: str) -> tuple[str, str] | None:
         return None
     first, _, second = payload.partition("|")
     return first, second
+
+
+BASE32: Final = "abcdefghijklmnopqrstuvwxyz234567"
+PAIRS: Final = tuple(first + second for first in BASE32 for second in BASE32)
+
+
+def _b32(mac: bytes) -> str:
+    """RFC 4648, base 32: 8 bytes in small letters, unpadded. Every mail has one, and b32encode takes thrice as long."""
+    bits = int.from_bytes(mac) << 6  # 70 of them: seven times ten, and the last digit is none
+    return "".join([PAIRS[bits >> at & 0x3FF] for at in range(60, -1, -10)])[:13]
 
 
 def _b64url(raw: bytes) -> str:

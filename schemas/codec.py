@@ -110,6 +110,11 @@ def encode(
     )
 
 
+def id_of(record: Record) -> bytes:
+    """The id in the headers of a record of one of our own topics, without decoding it; empty if there is none."""
+    return next((value for name, value in record.headers if name == "ce_id"), b"")
+
+
 def decode(record: Record, expect: type[M] | None = None) -> Event[M]:
     """What stands in `record` of one of our own topics (binary mode). Raises `Undecodable`."""
     headers = dict(record.headers)

@@ -1,9 +1,9 @@
 """The vault: what it seals stays sealed, what it signs cannot be forged, and its secret is kept as one."""
 
+import base64
 import os
 import random
 import threading
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.addresses import BadAddress
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
-from pipeline.vault import MAC_BYTES, ContactData, Unreadable, Vault
+from pipeline.vault import MAC_BYTES, ContactData, Unreadable, Vault, _b32
 from schemas.base import Channel
 from schemas.subscriber import SealedContact
 
@@ -65,7 +65,7 @@ def test_a_changed_ciphertext_does_not_open(vault: Vault) -> None:
 def test_what_opens_but_is_no_contact_data_is_unreadable_and_never_quoted(vault: Vault) -> None:
     key = vault.new_key()
     other_form = AESGCM(key).encrypt(b"n" * 12, b'{"email": ["a secret"]}', b"s1")
-    sealed = SealedContact(nonce=b64encode(b"n" * 12).decode(), ciphertext=b64encode(other_form).decode())
+    sealed = SealedContact(nonce=base64.b64encode(b"n" * 12).decode(), ciphertext=base64.b64encode(other_form).decode())
     with pytest.raises(Unreadable) as caught:
         vault.unseal("s1", key, sealed)
     assert "secret" not in str(caught.value)
@@ -217,3 +217,8 @@ def test_a_short_secret_is_refused_without_being_shown(tmp_path: Path) -> None:
 def test_a_given_secret_leaves_no_file(tmp_path: Path) -> None:
     Vault.open(Settings(data_dir=tmp_path, secret="x" * 32))  # type: ignore[arg-type]
     assert not (tmp_path / "keys").exists()
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_a_return_paths_seal_is_base_32_in_small_letters(mac: bytes) -> None:
+    assert _b32(mac) == base64.b32encode(mac).decode().rstrip("=").lower()

@@ -30,6 +30,9 @@ not have come to pass tomorrow, and each reason is one that the recipient could 
 OLD_NEWS = (rules.superseded_by_the_end, rules.superseded_by_newer, rules.start_and_end_only)
 """Of these: what is only too late to be told, or no longer of interest."""
 
+STANDS = tuple(rule for rule in NEVER if rule not in OLD_NEWS)
+"""What holds of a message that may have been told already: that is found out first, and put on record as it is."""
+
 LATER = (rules.quiet_hours, rules.office_hours, rules.digest, rules.flood_cap)
 """By these it is told later: at the latest of the moments that they name, by the rule that names it."""
 
@@ -79,8 +82,7 @@ def admit(subscriber: Someone | None, batch: DeliveryBatch, work: Work | None, p
         return Suppress("unknown_subscriber")
     case = Case(subscriber, batch, past, at)
     uncertain = work is not None and work.uncertain
-    # what may have been told already is found out first, and put on record as it is
-    for rule in (rule for rule in NEVER if not (uncertain and rule in OLD_NEWS)):
+    for rule in STANDS if uncertain else NEVER:
         if (reason := rule(case)) is not None:
             return Suppress(reason)
     if work is None or work.deferred < PUT_OFF_AT_MOST:

@@ -92,8 +92,10 @@ def unreachable(case: Case) -> str | None:
 
 def never_told(case: Case) -> str | None:
     """The policy keeps incidents like this one from people like them, whatever else they belong to."""
-    never = any(membership(group).has(case.subscriber) for group in case.batch.never)
-    return "never_told" if never else None
+    for group in case.batch.never:
+        if membership(group).has(case.subscriber):
+            return "never_told"
+    return None
 
 
 def retracted(case: Case) -> str | None:

@@ -12,13 +12,16 @@ from agents.holdings import NOWHERE, Holding, Holdings
 from agents.keeping import Keeping
 from agents.receiving import Receiving
 from pipeline.deliver.store import Place
+from pipeline.deliver.work import Told
 from pipeline.registrations import registration
 from pipeline.subscribers import subscribe
 from schemas import codec, topics
 from schemas.base import Channel
 from schemas.codec import Outgoing, Record
+from schemas.delivery import DeliveriesIntended
 from schemas.receipt import KeywordReceived
 from schemas.subscriber import Stopped
+from tests.deliver.given import intended
 from tests.deliver.world import Fault, Process, World
 
 AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -143,3 +146,21 @@ async def test_stop_from_someone_who_has_only_just_come_is_heeded() -> None:
     assert await receiving.receipt(record(given))
     last = codec.decode_input(world.log[topics.SUBSCRIBER_EVENTS_TOPIC.name][-1])
     assert (last.subject, type(last.data)) == ("s1", Stopped)
+
+
+def test_what_this_worker_wrote_is_folded_once_and_what_another_wrote_in_its_place_all_the_same() -> None:
+    holding, told = Holding(0), Told("INC-1", 1, Channel.EMAIL)
+    mine, others = intended("s1"), intended("s2")
+
+    def at(offset: int, id_: str, data: DeliveriesIntended) -> Record:
+        out = codec.encode(topics.DELIVERY_RECORDS_TOPIC, data, id=id_, source="/deliver", partition=0)
+        return Record(out.topic, 0, offset, AT, out.key, out.value, out.headers)
+
+    holding.wrote(mine, "mine", 0)
+    holding.wrote(mine, "mine as well", 1)
+    holding.apply(at(0, "mine", mine))
+    holding.apply(at(1, "another's", others))
+    assert set(holding.ledger.works(told)) == {"s1", "s2"}
+    assert not holding.written
+    holding.wrote(mine, "read before its acknowledgement came", 1)
+    assert not holding.written

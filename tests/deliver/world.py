@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -278,8 +279,9 @@ class _Pen(Emitter):
 
     async def forward(self, outgoing: Outgoing) -> Any:
         await self._process.step()
-        self._process.world.append(outgoing)
+        offset = self._process.world.append(outgoing)
         await self._process.step()
+        return SimpleNamespace(offset=offset)
 
 
 class _Beating:
