@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEEDS  ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos sim explore mutants bench day kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos kill-rounds sim explore mutants bench day kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ test-slow: $(STAMP) ## the longer tests
 
 test-chaos: $(STAMP) ## kill -9 and friends, on the embedded broker
 	$(BIN)/pytest -m chaos --timeout 900
+
+kill-rounds: $(STAMP) ## kill -9 of every process at lines that are drawn (ROUNDS=50 SEED=1), a minute a round or less
+	KILL_ROUNDS=$(or $(ROUNDS),50) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest -m chaos -s tests/chaos/test_rounds.py
 
 sim: $(STAMP) ## worlds in which everything breaks, where nobody has looked before (SEEDS=1000)
 	$(BIN)/python -m tests.sim --seeds $(SEEDS)

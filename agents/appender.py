@@ -30,7 +30,7 @@ from pipeline.clock import Clock
 from pipeline.errors import AlreadyRunning, AuditError, BrokerError
 from pipeline.settings import Settings
 from schemas import codec, topics
-from schemas.audit import TurnTaken
+from schemas.audit import CheckpointSigned, TurnTaken
 from schemas.base import rfc3339
 from schemas.codec import Record
 from schemas.ids import derived
@@ -94,6 +94,7 @@ class Appender:
                 await sources.open()
                 if self._archiver is not None:
                     await self._archiver.once()
+                await self._tell(sources)
                 at_work()
                 async with self._witnessed():
                     async with self._archiving():
@@ -129,6 +130,12 @@ class Appender:
         note = self._notary.sign(self._held.chain)
         if self._cosigning is not None and note is not None:
             self._cosigning.offer(note)
+
+    async def _vouch(self, sources: Sources) -> None:
+        """Signs, and tells those who send that sealing goes on: nothing is sent while it stands still."""
+        self._sign()
+        failpoints.hit("record.after_checkpoint")
+        await self._tell(sources)
 
     @asynccontextmanager
     async def _witnessed(self) -> AsyncIterator[None]:
@@ -240,6 +247,23 @@ class Appender:
         )
         await connect.send(self._producer, written)
 
+    async def _tell(self, sources: Sources) -> None:
+        """At every start too: an earlier one may have died between signing and telling."""
+        at, chain = self._clock(), self._held.chain
+        root, read = chain.tree.root().hex(), sources.read()
+        signed = CheckpointSigned(holder=self._holder, size=chain.size, root=root, read=read, at=at)
+        written = codec.encode(
+            topics.AUDIT_CHECKPOINTS,
+            signed,
+            id=derived("signed", self._holder, chain.size, rfc3339(at)),
+            source=SOURCE,
+            subject=self._holder,
+            key="log",
+            partition=0,
+        )
+        sources.moved = False
+        await connect.send(self._producer, written)
+
     # --- sealing
 
     @asynccontextmanager
@@ -267,9 +291,9 @@ class Appender:
                 return  # what was read and is not sealed is read again
             if batch:
                 await self._seal(batch)
-            await self._introduce()
-            if self._notary.due():
-                self._sign()
+            await self._introduce(sources)
+            if self._notary.due() or (sources.moved and not self._notary.unsigned):
+                await self._vouch(sources)
 
     async def _seal(self, batch: Sequence[tuple[Record, Source]]) -> None:
         sealed, at = list[Sealed](), self._held.chain
@@ -286,13 +310,13 @@ class Appender:
         if (entry := self._held.owing) is not None:
             await self._keep([seal_own(self._held.chain, commitment_of(entry), entry.appended_at)])
 
-    async def _introduce(self) -> None:
+    async def _introduce(self, sources: Sources) -> None:
         """Has a key that waits introduced by the present one, and then lets it sign."""
         said = self._notary.introduction(self._held.chain.size, self._held.keys)
         if said is None:
             return
         await self._keep([seal_own(self._held.chain, said, self._clock())])
-        self._sign()
+        await self._vouch(sources)
         failpoints.hit("record.key_introduced")
         if self._notary.change_key(self._held.keys):
             log.warning("the log is signed with another key from entry %d on: %s",
@@ -305,6 +329,7 @@ class Appender:
             self._held.add(one)
             self._take_note()
         self._segments.append([one.value for one in sealed])
+        failpoints.hit("record.after_segments")
 
     async def _append(self, sealed: Sequence[Sealed]) -> None:
         """Sends all, then looks at each acknowledgement in order: every entry must stand right behind the last."""

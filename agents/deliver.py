@@ -23,6 +23,7 @@ from agents.keeping import Keeping
 from agents.lanes import Handle, serve
 from agents.ordering import Ordering
 from agents.receiving import Receiving
+from agents.sealing import Sealing
 from agents.sending import Post
 from agents.spending import Spending
 from agents.turns import Turns
@@ -114,6 +115,7 @@ class Deliver:
             self._counting = Counting(self._emitter, self._holdings, clock.now)
             self._spending = Spending(self._emitter, self._holdings, caps(self._settings), clock.now)
             self._registry = Registry(self._vault)
+            self._sealing = Sealing(self._settings.sealed_within_s, time.monotonic)
             asking = Asking(self._emitter, lambda: self._counting.policy, name_in(self._settings.mail_from))
             self._receiving = Receiving(
                 self._emitter,
@@ -144,10 +146,12 @@ class Deliver:
         self._policies = Follower(self._settings, [topics.POLICIES], self._counting.published)
         self._operators = Follower(self._settings, [topics.OPERATORS], self._registry.apply)
         spent = Follower(self._settings, [topics.DELIVERY_SPENDING], self._spending.heard)
-        for follower, partitions in ((self._policies, every), (self._operators, range(1)), (spent, every)):
+        signed = Follower(self._settings, [topics.AUDIT_CHECKPOINTS], self._sealing.heard)
+        one = range(1)
+        for follower, partitions in ((self._policies, every), (self._operators, one), (spent, every), (signed, one)):
             await follower.start()
             await follower.assign(partitions)
-        await asyncio.gather(*(one.caught_up(partition) for one in (spent, self._policies) for partition in every))
+        await asyncio.gather(*(read.caught_up(partition) for read in (spent, self._policies) for partition in every))
 
     async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
         """Operators are read up to this moment: whoever was taken away just now orders nothing any more."""
@@ -186,6 +190,7 @@ class Deliver:
             self._gates(),
             self._turns,
             self._spending,
+            self._sealing,
             links,
             clock.now,
             random.random,

@@ -191,6 +191,7 @@ class Desks:
                 log.exception("an input of %s cannot be decided on", incident)
                 await self._dead.bury(record, Undecodable("undecidable", f"{type(error).__name__}: {error}"))
                 return True
+            failpoints.hit("decide.before_journal")
             written = await self._emitter.write(
                 topics.INCIDENT_JOURNAL,
                 decided.entry,
@@ -209,6 +210,7 @@ class Desks:
                 if self._desks.get(desk.partition) is not desk or written.offset in desk.void:
                     continue
             await self._emit(decided.notices, decided.drafts, decided.entry, parent)
+            failpoints.hit("decide.after_notices")
             return True
         return False
 

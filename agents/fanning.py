@@ -8,6 +8,7 @@ from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
 from agents.inhand import Records
 from agents.turns import Turns
+from pipeline import failpoints
 from pipeline.clock import Clock
 from pipeline.deliver import fanout
 from pipeline.deliver.fanout import Channels
@@ -47,6 +48,8 @@ class FanOut:
                 if self._holdings.turn(holding) is None:
                     return False  # whoever owns it now goes on from where the record says
                 await asyncio.gather(*(self._write(batch, holding, parent) for batch in stretch.batches))
+                if stretch.batches:
+                    failpoints.hit("fanout.after_batches")
                 if stretch.settled:
                     await self._progress(notice, holding, stretch.up_to, parent)
                 await self._turns.passes(notice.lane)
@@ -68,6 +71,7 @@ class FanOut:
             return  # it is walked in less time than this record takes
         record = NoticeWalked(notice_id=notice.notice_id, up_to=up_to, at=self._clock())
         await self._records.write(holding, notice.notice_id, record, derived("walked", notice.notice_id, up_to), parent)
+        failpoints.hit("fanout.after_place")
 
     async def _heard(self, notice: Notice, holding: Holding, parent: str | None) -> Mapping[str, Channels]:
         """Who is to get this notice because of what they heard before; what it makes old is put on record first.

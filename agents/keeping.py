@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from agents.holdings import Holding
+from pipeline import failpoints
 from pipeline.deliver.store import Store, forsaken, place_behind
 
 log = logging.getLogger("tocsin.deliver")
@@ -49,6 +50,7 @@ class Keeping:
             places = {topic: place_behind(record) for topic, record in holding.last.items()}
             try:
                 await asyncio.to_thread(store.save, changed, holding.places | places)
+                failpoints.hit("deliver.after_keeping")
             except (sqlite3.Error, OSError) as error:
                 holding.subscribers.changed_after_all(changed)
                 log.warning("the people of partition %d cannot be kept: %s", holding.partition, error)

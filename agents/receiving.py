@@ -8,6 +8,7 @@ from agents.emit import Emitter
 from agents.holdings import Holding, Holdings
 from agents.inhand import Records
 from agents.joining import Joining
+from pipeline import failpoints
 from pipeline.clock import Clock
 from pipeline.deliver import bounces
 from pipeline.deliver.bounces import Came
@@ -226,6 +227,7 @@ class Receiving:
             at=heard.at,
         )
         await self._records.write(holding, heard.intent_id, receipt, derived("receipt", heard.provider_id, status))
+        failpoints.hit("deliver.after_receipt")
 
     async def _keyword(self, holding: Holding, heard: KeywordReceived) -> None:
         if heard.keyword == "HELP":

@@ -15,6 +15,7 @@ from agents.gate import Gate, Turn
 from agents.heartbeat import Heartbeat
 from agents.holdings import Holdings
 from agents.inhand import InHand, Records
+from agents.sealing import Sealing
 from agents.spending import Spending
 from agents.turns import Turns
 from agents.waiting import Waiting
@@ -61,6 +62,7 @@ class Post:
         gates: Mapping[Channel, Gate],
         turns: Turns,
         spending: Spending,
+        sealing: Sealing,
         links: Links,
         clock: Clock,
         random: Callable[[], float],
@@ -78,6 +80,7 @@ class Post:
         self._gates = gates
         self._turns = turns
         self._spending = spending
+        self._sealing = sealing
         self._records = Records(emitter, clock)
         self.waiting = Waiting(emitter, self._records, patience, clock, random)
         self._under_way = 0
@@ -139,6 +142,7 @@ class Post:
                 ),
                 derived("intended", work.batch.batch_id, work.batch.attempt, *fresh),
             )
+            failpoints.hit("deliver.after_intent")
         await self._refuse(work, verdicts)
 
     async def _refuse(self, work: InHand, verdicts: Mapping[str, Verdict]) -> None:
@@ -165,6 +169,7 @@ class Post:
 
     async def _in_turn(self, work: InHand, sender: Sender, window: Sequence[str]) -> bool:
         async with self._gates[work.batch.channel].turn(work.batch.lane) as slot:
+            await self._sealing.goes_on()
             await self._holdings.opt_outs_reached(work.holding.partition)
             await self._heartbeat.fresh()
             turn = self._holdings.turn(work.holding)
@@ -222,6 +227,7 @@ class Post:
         try:
             with self._spending.about_to(batch.channel, batch.incident, at, units):
                 await self._records.of(work, attempted, attempted.attempt_id)
+            self._sealing.owes()
             await self._heartbeat.fresh()
             if not self._holdings.lasts(work.holding, turn):
                 return False  # as if we had died here: whoever owns the partition finds the attempt open

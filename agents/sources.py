@@ -41,6 +41,9 @@ class Sources:
         self._now = monotonic
         self._checked_at = float("-inf")
         self._unproved: set[TopicPartition] = set()
+        self._next: dict[TopicPartition, int] = {}
+        self.moved = False
+        """Whether something was read that nobody was told of."""
         self._consumer: AIOKafkaConsumer | None = None
 
     async def open(self) -> None:
@@ -85,24 +88,38 @@ class Sources:
             return []
         except KafkaError as error:
             raise BrokerError(f"the records to be sealed cannot be read: {error!r}") from error
+        self.moved = self.moved or bool(fetched)
+        self._next |= {part: raw[-1].offset + 1 for part, raw in fetched.items()}
         whole = [await self._proved(part, list(map(connect.to_record, raw))) for part, raw in fetched.items()]
         return list(self._new(heapq.merge(*whole, key=_when)))
+
+    def read(self) -> dict[str, tuple[int, ...]]:
+        """Which offset comes next in each partition of each topic."""
+        by_topic: dict[str, list[int]] = {}
+        for part in sorted(self._next):
+            by_topic.setdefault(part.topic, []).append(self._next[part])
+        return {topic: tuple(places) for topic, places in by_topic.items()}
+
+    def _seek(self, part: TopicPartition, offset: int) -> None:
+        self._next[part] = offset
+        self._require().seek(part, offset)
 
     def _begin(self, part: TopicPartition, begin: int, end: int) -> None:
         place = self._held.places.get((part.topic, part.partition))
         if place is None:
-            self._require().seek(part, begin)
+            self._seek(part, begin)
         elif place.offset >= end:
             self._lost(part, f"it ends at {end}, but the record at {place.offset} is sealed")
-            self._require().seek(part, begin)
+            self._seek(part, begin)
         elif place.offset < begin:
             if place.offset + 1 < begin:
                 log.error("%s-%d: offsets %d to %d were deleted before they were sealed",
                           part.topic, part.partition, place.offset + 1, begin - 1)  # fmt: skip
-            self._require().seek(part, begin)
+            self._seek(part, begin)
         else:
             self._unproved.add(part)
-            self._require().seek(part, place.offset)
+            self._seek(part, place.offset)
+            self._next[part] += 1  # read once more to be sure of it, and sealed already
 
     async def _proved(self, part: TopicPartition, records: list[Record]) -> list[Record]:
         """The first record after a start must be the one that was sealed last."""
@@ -138,7 +155,7 @@ class Sources:
         self._lost(part, why)
         self._unproved.discard(part)
         begins = await self._require().beginning_offsets([part])
-        self._require().seek(part, begins[part])
+        self._seek(part, begins[part])
 
     def _lost(self, part: TopicPartition, why: str) -> None:
         log.error(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from agents.emit import Emitter
 from agents.holdings import Holding
 from agents.inhand import InHand, Records
+from pipeline import failpoints
 from pipeline.channels.base import Sent
 from pipeline.clock import Clock
 from pipeline.deliver.retry import Patience, outcome_of
@@ -56,6 +57,7 @@ class Waiting:
                 parent=work.parent,
             )
             work.holding.wait(wake)
+            failpoints.hit("deliver.after_wake")
 
     async def put_off(self, work: InHand, until: Mapping[str, tuple[datetime, str]]) -> None:
         """These are told later: each from its moment on, by the reason named. Waiting work first, then the record."""
@@ -135,6 +137,7 @@ class Waiting:
                 key=batch.notice_id,
                 partition=holding.partition,
             )
+            failpoints.hit("deliver.after_woken")
 
     async def give_up_lost(self, holding: Holding) -> None:
         """Parks, loudly, what has waited long past its time and that no waiting work will bring back."""

@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     unknown_hold_s: float = Field(
         default=60.0, gt=0, description="how long to wait for proof after an attempt whose end nobody knows, in seconds"
     )
+    sealed_within_s: float = Field(
+        default=60.0, gt=0, description="how long the log may stand still, in seconds, before nothing is sent any more"
+    )
     failpoint: str | None = Field(
-        default=None, description="name[:nth]: SIGKILL oneself there; for the chaos tests only"
+        default=None,
+        description="name[:nth], or @ for what run/failpoint says: SIGKILL oneself there; for the chaos tests only",
     )

@@ -16,6 +16,21 @@ class TurnTaken(Message):
     at: Instant
 
 
+class CheckpointSigned(Message):
+    """The appender has signed for a log of `size` entries, which the broker and its own disk have: sealing goes on.
+
+    `root`: of the tree over these entries, as the checkpoint on its disk has it. `read`: for each sealed topic, how far
+    it has read each partition, as the offset that comes next; what came twice it has read, and not sealed again.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.audit.checkpoint_signed.v1"
+    holder: Id
+    size: Annotated[int, Field(ge=0)]
+    root: Sha256
+    read: dict[str, tuple[int, ...]]
+    at: Instant
+
+
 class Origin(Message):
     """Where a record stood."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.audit import AuditEntry, TurnTaken
+from schemas.audit import AuditEntry, CheckpointSigned, TurnTaken
 from schemas.base import Channel, Lane, Message
 from schemas.census import Census
 from schemas.command import COMMANDS
@@ -130,6 +130,11 @@ AUDIT_TURN = Topic(
     "audit.turn", (TurnTaken,), "one partition", 30 * DAY_MS,
     "Whoever owns its one partition is the appender of the audit log.", ("record",), ("record",), partitions=1,
 )  # fmt: skip
+AUDIT_CHECKPOINTS = Topic(
+    "audit.checkpoints", (CheckpointSigned,), "none but one", FOR_EVER_MS,
+    "That sealing goes on, and how far it is: nothing is sent while it stands still.",
+    ("record",), ("deliver", "operators"), cleanup="compact", partitions=1,
+)  # fmt: skip
 AUDIT_LOG = Topic(
     "audit.log", (AuditEntry,), "one partition", FOR_EVER_MS,
     "The sealed log.", ("record",), ("record", "audit", "replay"), partitions=1,
@@ -176,6 +181,7 @@ ALL: tuple[Topic, ...] = (
     POLICIES,
     OPERATORS,
     AUDIT_TURN,
+    AUDIT_CHECKPOINTS,
     AUDIT_LOG,
     DEAD_LETTERS,
 )

@@ -5,15 +5,16 @@ Every wait is for a condition that the system itself shows (a record, a file, a 
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pipeline import policy
 from pipeline.broker import connect, topics
@@ -24,10 +25,12 @@ from pipeline.registrations import registration
 from pipeline.sandbox import Sandbox
 from pipeline.settings import REPOSITORY, Settings
 from pipeline.subscribers import subscribe
+from pipeline.supervisor import with_web_port
 from pipeline.vault import Vault
 from schemas import codec
 from schemas import topics as wire
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, ParkedOrdered, Result
+from schemas.base import Channel
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, ParkedOrdered, ReceiptRecorded, Result
 from schemas.ids import intent_id
 from schemas.incident import IncidentEvent
 from schemas.policy import PolicyPublished, hash_of
@@ -43,7 +46,7 @@ async def eventually(probe: Callable[[], Awaitable[T]], within_s: float = 60.0, 
     try:
         async with asyncio.timeout(within_s):
             while not (last := await probe()):
-                await asyncio.sleep(0.05)  # between two looks at a system that runs in other processes
+                await asyncio.sleep(0.1)  # between two looks at a system that runs in other processes
             return last
     except TimeoutError:
         raise AssertionError(f"not within {within_s:.0f} s: {what or probe.__name__}; last: {last!r}") from None
@@ -70,9 +73,11 @@ def plain_policy(directory: Path) -> PolicyPublished:
 
 @dataclass
 class Delivered:
-    """What the records say became of every intent."""
+    """What the records say became of every intent: `incidents` and `channels` say where each belongs."""
 
     intended: set[str] = field(default_factory=set)
+    incidents: dict[str, str] = field(default_factory=dict)
+    channels: dict[str, Channel] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     unknowns: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -83,6 +88,91 @@ class Delivered:
         return {i for i in self.intended if i not in self.results or not self.results[i].terminal}
 
 
+class Process(Protocol):
+    """What is asked of a room's process."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Returns when it has ended: how."""
+        ...
+
+    def send_signal(self, signal: int) -> None:
+        """Any signal."""
+        ...
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        ...
+
+
+Bear = Callable[[Sequence[str], Mapping[str, str], Path], Awaitable[Process]]
+
+
+async def _started(command: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
+    with log.open("ab") as said:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *command,
+            cwd=REPOSITORY, env=env, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said,
+        )  # fmt: skip
+
+
+class Fold:
+    """Folds delivery records into what became of every intent, the first of each id."""
+
+    def __init__(self) -> None:
+        self.found = Delivered()
+        self.received: Counter[str] = Counter()
+        """How many receipts came for each intent."""
+        self._ledgers: dict[int, Ledger] = {}
+        self._seen: set[str] = set()
+
+    def apply(self, record: codec.Record) -> None:
+        """One record more."""
+        event = codec.decode(record)
+        if event.id in self._seen:
+            return
+        self._seen.add(event.id)
+        ledger = self._ledgers.setdefault(record.partition, Ledger())
+        ledger.apply(event.data)
+        self._note(ledger, event.data)
+
+    def _note(self, ledger: Ledger, data: object) -> None:
+        found = self.found
+        if isinstance(data, DeliveriesIntended):
+            made = {intent_id(data.incident, data.seq, r, data.channel) for r in data.recipients}
+            found.intended |= made
+            found.incidents |= dict.fromkeys(made, data.incident)
+            found.channels |= dict.fromkeys(made, data.channel)
+        if isinstance(data, ReceiptRecorded):
+            self.received[data.intent_id] += 1
+        if isinstance(data, DeliveriesEnded):
+            for outcome in data.outcomes:
+                intent = intent_id(data.incident, data.seq, outcome.recipient, data.channel)
+                found.unknowns[intent] += outcome.result is Result.UNKNOWN
+                found.reasons[outcome.reason] += 1
+                work = ledger.work(Told(data.incident, data.seq, data.channel), outcome.recipient)
+                if work is not None and work.result is not None:
+                    found.results[intent] = work.result
+        if isinstance(data, ParkedOrdered):
+            for recipient in data.recipients:
+                work = ledger.work(Told(data.incident, data.seq, data.channel), recipient)
+                if work is not None and work.result is not None:
+                    found.results[intent_id(data.incident, data.seq, recipient, data.channel)] = work.result
+
+
 class System:
     """One data directory, one broker, one sandbox, and the rooms that a test asks for."""
 
@@ -91,12 +181,19 @@ class System:
         env = {**sandbox.settings_env(), "TOCSIN_DATA_DIR": str(settings.data_dir)}
         env |= {"TOCSIN_PARTITIONS": str(settings.partitions), "TOCSIN_RETRY_BASE_S": "0.2"}
         env |= {"TOCSIN_UNKNOWN_HOLD_S": "0.5", "TOCSIN_SESSION_TIMEOUT_S": str(settings.session_timeout_s)}
+        # many tests are about something else and run no record room: the log stands still there, and may
+        env["TOCSIN_SEALED_WITHIN_S"] = "3600"
+        web = with_web_port(settings.model_copy(update={"web_port": 0}))
+        env |= {"TOCSIN_WEB_PORT": str(web.web_port), "TOCSIN_PUBLIC_URL": web.public_url}
         if settings.broker is not None:
             env["TOCSIN_BROKER"] = settings.broker
         self.env = env
         self.settings = Settings(_env_file=None, **{k.removeprefix("TOCSIN_").lower(): v for k, v in env.items()})  # type: ignore[arg-type]
         self.vault = Vault.open(self.settings)
-        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self.commands = {**{room: ("-m", "agents", room) for room in ROOMS}, "web": ("-m", "pipeline.cli", "web")}
+        """How each is started; a test may have its own way."""
+        self.bear: Bear = _started
+        self.processes: dict[str, Process] = {}
         self._logs = settings.data_dir / "logs"
 
     # --- processes
@@ -113,13 +210,9 @@ class System:
         """Starts a room without waiting."""
         self._logs.mkdir(parents=True, exist_ok=True)
         self._ready_file(room).unlink(missing_ok=True)
-        with (self._logs / f"{room}-{worker}.log").open("ab") as log:
-            self.processes[f"{room}-{worker}"] = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "agents", room,
-                cwd=REPOSITORY,
-                env={**os.environ, **self.env, "TOCSIN_WORKER_ID": worker, **(env or {})},
-                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+        given = {**os.environ, **self.env, "TOCSIN_WORKER_ID": worker, **(env or {})}
+        log = self._logs / f"{room}-{worker}.log"
+        self.processes[f"{room}-{worker}"] = await self.bear(self.commands[room], given, log)
 
     async def ready(self, room: str) -> None:
         """Returns when the room has said that it is ready."""
@@ -157,6 +250,15 @@ class System:
     def fired(self, failpoint: str) -> bool:
         """Whether a process has killed itself at this failpoint."""
         return (self.settings.data_dir / "run" / f"fired.{failpoint}").exists()
+
+    def arm(self, failpoints: Mapping[str, int]) -> None:
+        """From now on the rooms that were started with TOCSIN_FAILPOINT=@ die there, once, each at the pass given."""
+        run = self.settings.data_dir / "run"
+        for name in failpoints:
+            (run / f"fired.{name}").unlink(missing_ok=True)
+        scratch = run / "failpoint.new"
+        scratch.write_text("\n".join(f"{name}:{nth}" for name, nth in failpoints.items()))
+        scratch.replace(run / "failpoint")
 
     def log(self, room: str, worker: str = "1") -> str:
         """The end of a room's log."""
@@ -221,36 +323,11 @@ class System:
         return [record async for record in connect.read_all(self.settings, topic.name)]
 
     async def delivered(self) -> Delivered:
-        """Folds the delivery records, first of each id."""
-        found, ledgers = Delivered(), {}
-        seen: set[str] = set()
+        """Folds the delivery records as they stand."""
+        fold = Fold()
         for record in await self.read(wire.DELIVERY_RECORDS_TOPIC):
-            event = codec.decode(record)
-            if event.id in seen:
-                continue
-            seen.add(event.id)
-            ledger = ledgers.setdefault(record.partition, Ledger())
-            ledger.apply(event.data)
-            self._note(found, ledger, event.data)
-        return found
-
-    @staticmethod
-    def _note(found: Delivered, ledger: Ledger, data: object) -> None:
-        if isinstance(data, DeliveriesIntended):
-            found.intended |= {intent_id(data.incident, data.seq, r, data.channel) for r in data.recipients}
-        if isinstance(data, DeliveriesEnded):
-            for outcome in data.outcomes:
-                intent = intent_id(data.incident, data.seq, outcome.recipient, data.channel)
-                found.unknowns[intent] += outcome.result is Result.UNKNOWN
-                found.reasons[outcome.reason] += 1
-                work = ledger.work(Told(data.incident, data.seq, data.channel), outcome.recipient)
-                if work is not None and work.result is not None:
-                    found.results[intent] = work.result
-        if isinstance(data, ParkedOrdered):
-            for recipient in data.recipients:
-                work = ledger.work(Told(data.incident, data.seq, data.channel), recipient)
-                if work is not None and work.result is not None:
-                    found.results[intent_id(data.incident, data.seq, recipient, data.channel)] = work.result
+            fold.apply(record)
+        return fold.found
 
     async def all_settled(self, intents: int, within_s: float = 90) -> Delivered:
         """Waits until this many intents are on record and each has come to a terminal outcome."""
@@ -262,6 +339,13 @@ class System:
         return await eventually(settled, within_s, f"{intents} intents settled; deliver says: {self.log('deliver')}")
 
     # --- what the sandboxes know
+
+    def link_in_mail_to(self, address: str) -> str:
+        """The one-click link of the last mail to `address`, out of its header."""
+        mail = next(mail for mail in reversed(self.sandbox.mails) if mail.recipients == (address,))
+        found = re.fullmatch("<(http[^>]*)>", mail.header("List-Unsubscribe") or "")
+        assert found is not None
+        return found[1]
 
     def mails_by_intent(self) -> Counter[str]:
         """How often each intent's mail was taken."""

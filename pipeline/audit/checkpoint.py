@@ -151,6 +151,11 @@ class Notary:
         else:
             self._since.append(chain.last)
 
+    @property
+    def unsigned(self) -> bool:
+        """Whether there is something to sign, though it may be too early."""
+        return bool(self._since)
+
     def due(self) -> bool:
         """Whether there is something to sign, and it is time: each second, or 1,000 entries."""
         if not self._since:

@@ -1,15 +1,16 @@
 """How far each room is behind: what stands in its topics and was not worked off yet, in records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from aiokafka import TopicPartition
 
 from pipeline.audit.seal import SEALED_TOPICS
 from pipeline.broker import connect
 from pipeline.settings import Settings
-from schemas import topics
+from schemas import codec, topics
+from schemas.audit import CheckpointSigned
 from schemas.base import Channel, Lane
 
 WORKED_OFF: dict[str, tuple[topics.Topic, ...]] = {
@@ -23,7 +24,6 @@ WORKED_OFF: dict[str, tuple[topics.Topic, ...]] = {
     ),
 }
 """What the consumer group of each room acknowledges."""
-TAIL = 4096
 Part = tuple[str, int]
 
 
@@ -36,7 +36,8 @@ async def lags(settings: Settings) -> dict[str, int]:
             committed = await _committed(admin, f"tocsin-{room}", list(ends))
             found[room] = behind(begins, ends, committed)
         begins, ends = await _bounds(reader, SEALED_TOPICS, settings)
-    found["record"] = behind(begins, ends, await sealed_up_to(settings, (p for p in ends if ends[p] > begins[p])))
+    _, sealed = await signed_last(settings) or (None, {})
+    found["record"] = behind(begins, ends, sealed)
     return found
 
 
@@ -88,23 +89,32 @@ async def log_length(settings: Settings) -> int:
     return behind(begins, ends, {})
 
 
-async def sealed_up_to(settings: Settings, wanted: Iterable[Part]) -> dict[Part, int]:
-    """Per partition of the sealed topics, the offset after the record that was sealed last.
+async def signed_last(settings: Settings) -> tuple[datetime, dict[Part, int]] | None:
+    """When the log was signed for last, by the broker's clock, and how far each partition had been read by then.
 
-    The record room keeps no offsets: the log itself says how far it has come. Its tail is read, and more of it only
-    where a partition has been silent for long.
+    None: it never was. Raises BrokerError.
     """
-    missing, tail = set(wanted), TAIL
-    log = (topics.AUDIT_LOG.name, 0)
+    place = (topics.AUDIT_CHECKPOINTS.name, 0)
     async with connect.open_reader(settings) as reader:
-        begins, ends = await _bounds(reader, (topics.AUDIT_LOG,), settings)
-    while True:
-        start = max(begins[log], ends[log] - tail)
-        reached: dict[Part, int] = {}
-        async for record in connect.read_all(settings, topics.AUDIT_LOG.name, start={0: start}):
-            origin = orjson.loads(record.value or b"{}").get("origin")
-            if origin is not None:
-                reached[origin["topic"], origin["partition"]] = origin["offset"] + 1
-        if start == begins[log] or missing <= reached.keys():
-            return reached
-        tail *= 16
+        begins, ends = await _bounds(reader, (topics.AUDIT_CHECKPOINTS,), settings)
+    last, start = None, max(begins[place], ends[place] - 1)
+    async for record in connect.read_all(settings, topics.AUDIT_CHECKPOINTS.name, start={0: start}):
+        last = record
+    if last is None:
+        return None
+    read = codec.decode(last, CheckpointSigned).data.read
+    return last.timestamp, {(topic, n): at for topic, places in read.items() for n, at in enumerate(places)}
+
+
+async def standstill(settings: Settings, now: datetime) -> datetime | None:
+    """Since when something waits to be sealed, if the log stands still; None while it goes on. Raises BrokerError."""
+    bound = timedelta(seconds=settings.sealed_within_s)
+    signed_at, reached = await signed_last(settings) or (None, {})
+    if signed_at is not None and now - signed_at <= bound:
+        return None
+    waits = None
+    for topic in SEALED_TOPICS:
+        start = {number: at for (name, number), at in reached.items() if name == topic.name}
+        async for record in connect.read_all(settings, topic.name, start=start):
+            waits = min(waits or record.timestamp, record.timestamp)
+    return waits if waits is not None and now - waits > bound else None

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from pipeline.broker import connect, runfile
 from pipeline.clock import now as real_now
-from pipeline.commands.lag import lags, projection_lag
+from pipeline.commands.lag import lags, projection_lag, standstill
 from pipeline.commands.overview import owed, read_journal
 from pipeline.decide.state import IncidentState
 from pipeline.deliver.ledger import Ledger
@@ -82,6 +82,8 @@ class Status(BaseModel):
     workers: list[Worker]
     lag: dict[str, int] | None = None
     projection_problem: str | None = None
+    standstill: Instant | None = None
+    """Since when something waits to be sealed by a log that stands still."""
     incidents: list[Open] | None = None
     waiting: Waiting | None = None
     parked: list[ParkedHeap] | None = None
@@ -112,6 +114,7 @@ async def gather(settings: Settings, now: datetime) -> Status:
                 found.lag["projection"] = behind
         except ProjectionError as error:
             found.projection_problem = str(error)
+        found.standstill = await standstill(settings, now)
         journal = await read_journal(settings)
         found.incidents = [
             _open(state, its_now(journal.entries[state.incident][-1], now)) for state in journal.under_way()
@@ -222,6 +225,11 @@ def _print(found: Status) -> None:
     console.print("\nlag       " + ", ".join(f"{room} {lag}" for room, lag in (found.lag or {}).items()) + " records")
     if found.projection_problem is not None:
         console.print(f"[red]{escape(found.projection_problem)}[/red]")
+    if found.standstill is not None:
+        console.print(
+            f"[red]log       stands still: what was recorded since {rfc3339(found.standstill)} is not sealed; "
+            "nothing is sent before it is[/red]: see to the record room and to the disk under its data directory"
+        )
     for line in _incident_lines(found.incidents or []):
         console.print(line)
     if found.waiting and found.waiting.count:

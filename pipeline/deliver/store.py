@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline import failpoints
 from pipeline.broker.locks import Lock
 from pipeline.deliver.people import Kept, People
 from pipeline.deliver.roll import Roll
@@ -123,6 +124,7 @@ class Store:
                 file.execute("INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?, ?)", row)
                 if before is not None:
                     file.execute(UNSHARED, before * 2)
+            failpoints.hit("deliver.in_keeping")
             for topic, place in places.items():
                 file.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (topic, place.next, place.proof))
 

@@ -6,6 +6,7 @@ import logging
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from pipeline import failpoints
 from pipeline.broker import connect
 from pipeline.errors import BrokerError, BrokerUnreachable
 from pipeline.settings import Settings
@@ -34,6 +35,7 @@ class Publisher:
             async with asyncio.timeout(self._patience_s):
                 producer = await self._opened()
                 await connect.send(producer, outgoing)
+            failpoints.hit("web.before_answer")
         except (TimeoutError, BrokerError) as error:
             log.warning("nothing published", extra={"fields": {"topic": outgoing.topic, "error": repr(error)}})
             self._discard(producer)

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from pipeline import failpoints
 from pipeline.broker import runfile
 from pipeline.errors import ConfigurationError
 from pipeline.receipts.desk import Desk
@@ -110,6 +111,7 @@ async def _return_path(settings: Settings, vault: Vault, publisher: Publisher) -
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT; `<data_dir>/run/web.ready` holds pid, port and bounce_port while it does."""
+    failpoints.arm(settings.failpoint, settings.data_dir / "run")
     vault = Vault.open(settings)
     ready = runfile.run_dir(settings.data_dir) / "web.ready"
     listening = bind(settings.web_host, settings.web_port)

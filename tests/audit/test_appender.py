@@ -16,12 +16,14 @@ from pipeline.audit.segments import Segments, read_lines
 from pipeline.audit.verify import Vouchers, verify
 from pipeline.broker import connect
 from pipeline.broker.embedded import EmbeddedBroker
+from pipeline.commands.lag import lags
 from pipeline.errors import AuditError
 from pipeline.settings import Settings
 from schemas import codec, topics
-from schemas.audit import AuditEntry, TurnTaken
+from schemas.audit import AuditEntry, CheckpointSigned, TurnTaken
 from schemas.codec import Outgoing, Record
 from tests.audit.logs import no_file_larger_than, receipt, seal_all, subscribed, unsubscribed
+from tests.system import eventually
 
 DEADLINE_S = 20.0
 
@@ -119,6 +121,37 @@ async def test_it_says_that_it_took_the_turn_and_with_how_many_entries(own_broke
         codec.decode(record, TurnTaken).data async for record in connect.read_all(own_broker, topics.AUDIT_TURN.name)
     ]
     assert [(turn.holder, turn.size) for turn in turns] == [("test-1", 0), ("test-1", 1)]
+
+
+async def test_it_says_at_its_start_and_whenever_it_signed_that_sealing_goes_on(own_broker):
+    async with appending(own_broker) as running:
+        await publish(own_broker, [receipt(0)])
+        await running.sealed(1)
+
+        async def said() -> bool:
+            return (await lags(own_broker))["record"] == 0
+
+        await eventually(said)
+    told = [
+        codec.decode(record, CheckpointSigned).data
+        async for record in connect.read_all(own_broker, topics.AUDIT_CHECKPOINTS.name)
+    ]
+    assert [signed.size for signed in told] == [0, 1]
+    assert bytes.fromhex(told[-1].root) == (await verified(own_broker)).root
+    assert sorted(told[-1].read["delivery.records"]) == [0, 0, 1]
+
+
+async def test_what_comes_twice_is_read_and_said_to_be_and_not_sealed_again(own_broker):
+    async with appending(own_broker) as running:
+        await publish(own_broker, [receipt(0)])
+        await running.sealed(1)
+        await publish(own_broker, [receipt(0)])
+
+        async def said() -> bool:
+            return (await lags(own_broker))["record"] == 0
+
+        await eventually(said)
+    assert (await verified(own_broker)).entries == 1
 
 
 async def test_the_next_one_goes_on_where_the_log_ends(own_broker):

@@ -17,6 +17,7 @@ from pipeline.commands.status import counted, gather, its_now, span, workers
 from pipeline.decide.incident import decide
 from pipeline.settings import Settings
 from schemas import codec, topics
+from schemas.audit import CheckpointSigned
 from schemas.base import Channel, Severity
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
 from schemas.incident import ImpactChanged, IncidentEvent, IncidentOpened, IncidentResolved
@@ -105,6 +106,24 @@ async def test_lag_counts_what_no_room_has_worked_off(own_broker: Settings) -> N
     await write(own_broker, [*events, *journal_of("i0", [opened()])])
     found = await gather(own_broker, NOW)
     assert found.lag == {"decide": 3, "deliver": 0, "record": 1}
+
+
+async def test_a_log_that_stands_still_is_said_since_when(own_broker: Settings) -> None:
+    await write(own_broker, journal_of("i0", [opened()]))
+    [record] = [r async for r in connect.read_all(own_broker, topics.INCIDENT_JOURNAL.name)]
+    late = record.timestamp + timedelta(seconds=61)
+    assert (await gather(own_broker, late - timedelta(seconds=1))).standstill is None, "it may be so late"
+    assert (await gather(own_broker, late)).standstill == record.timestamp
+    read = {record.topic: tuple(int(number == record.partition) for number in range(own_broker.partitions))}
+    signed = CheckpointSigned(holder="record-1", size=1, root="0" * 64, read=read, at=NOW)
+    await write(
+        own_broker,
+        [codec.encode(topics.AUDIT_CHECKPOINTS, signed, id="s", source="/t", subject="r", key="log", partition=0)],
+    )
+    found = await gather(own_broker, late + timedelta(hours=1))
+    assert found.standstill is None, "nothing waits to be sealed"
+    assert found.lag is not None
+    assert found.lag["record"] == 0
 
 
 async def test_deliveries_that_wait_are_counted_until_their_end(own_broker: Settings) -> None:

@@ -23,6 +23,7 @@ from agents.heartbeat import Heartbeat
 from agents.holdings import FOLLOWED, NOWHERE, Holdings
 from agents.keeping import Keeping
 from agents.ordering import Ordering
+from agents.sealing import Sealing
 from agents.sending import Post
 from agents.spending import Spending
 from agents.turns import Turns
@@ -73,6 +74,7 @@ class World:
 
     caps: dict[Channel, Cap] = field(default_factory=dict)
     releasers: tuple[str, ...] = ()
+    sealing: Sealing = field(default_factory=lambda: Sealing(60, lambda: 0.0))
     words_kept_until: datetime = AT + timedelta(days=7)
 
     def signature(self, event: Event[ParkedOrder]) -> Signature | None:
@@ -154,6 +156,7 @@ class Process:
             {channel: Gate(pace, lambda: world.now, lambda: 1.0, turns) for channel, pace in world.paces.items()},
             turns,
             Spending(self.pen, self.holdings, world.caps, lambda: world.now),
+            world.sealing,
             Links("https://example.com", world.vault),
             lambda: world.now, world.random.random,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """The processes: the real handlers of both rooms, on ports of the world. Each may die or stop at any step."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -14,6 +15,7 @@ from agents.holdings import FOLLOWED, Holdings
 from agents.keeping import Keeping
 from agents.lanes import Handle
 from agents.receiving import Receiving
+from agents.sealing import Sealing
 from agents.sending import Post
 from agents.spending import Spending
 from agents.turns import Turns
@@ -238,6 +240,7 @@ class Delivering(Process):
             {channel: patience_for(channel, RETRY_S, HOLD_S) for channel in Channel},
             {channel: Gate(Pace(AtOnce.fixed(1)), self.now, lambda: 1.0, turns) for channel in CHANNELS},
             turns, Spending(self.pen, self.holdings, {}, self.now),
+            Sealing(math.inf, world.loop.time),  # nobody seals here: the log may be silent
             Links("https://example.com", VAULT),
             self.now, world.random.random,
         )  # fmt: skip
