@@ -12,14 +12,14 @@ import pytest
 from pipeline.bench.day.picture import picture
 from pipeline.bench.day.story import DAY, one_day
 from pipeline.bench.day.telling import Size, tell
-from pipeline.bench.day.verdict import Arrived, OnRecord, verdict
+from pipeline.bench.day.verdict import Arrived, OnRecord, fold, verdict
 from pipeline.bench.sinks import HOST, counting_sink, tool
 from pipeline.broker.kafka import fetch_jars, java
 from pipeline.errors import TocsinError
 from pipeline.recorded import read
 from pipeline.settings import REPOSITORY
 from schemas.base import Channel
-from schemas.delivery import Result
+from schemas.delivery import DeliveriesEnded, Outcome, Result
 from tests.system import eventually
 
 SHIPPED = read(sorted((REPOSITORY / "deploy" / "incidents").glob("*.json")))
@@ -27,6 +27,15 @@ ACCEPTED = {
     (Channel.EMAIL, Result.ACCEPTED): 5,
     (Channel.SMS, Result.ACCEPTED): 2,
     (Channel.X, Result.ACCEPTED): 1,
+}
+
+NAMED: dict[str, Any] = {
+    "batch_id": "b",
+    "notice_id": "n",
+    "incident": "INC",
+    "seq": 1,
+    "channel": Channel.EMAIL,
+    "at": DAY,
 }
 
 
@@ -68,6 +77,21 @@ def test_what_is_lost_or_told_twice_is_counted(
 ) -> None:
     found = verdict(8, record, arrived)
     assert (found["lost"], found["twice"]) == (lost, twice)
+
+
+def ended(result: Result, reason: str) -> DeliveriesEnded:
+    outcomes = (Outcome(recipient="ada", result=result, reason=reason),)
+    return DeliveriesEnded(**NAMED, attempt=1, outcomes=outcomes)
+
+
+def test_that_somebody_was_told_counts_whatever_comes_later() -> None:
+    found, ends = OnRecord(), {}
+    fold(found, ends, ended(Result.UNKNOWN, "timeout_after_request"))
+    assert ends == {("INC", 1, Channel.EMAIL): {}}
+    fold(found, ends, ended(Result.ACCEPTED, "provider_accepted"))
+    fold(found, ends, ended(Result.SUPPRESSED, "superseded"))
+    assert ends == {("INC", 1, Channel.EMAIL): {"ada": (Result.ACCEPTED, "provider_accepted")}}
+    assert found.unknown == 1
 
 
 def a_day(seconds: float = 90.0) -> dict[str, Any]:

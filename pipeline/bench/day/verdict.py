@@ -14,10 +14,12 @@ from pipeline.settings import Settings
 from pipeline.vault import Vault
 from schemas import codec, topics
 from schemas.base import Channel, Message
-from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
+from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
 from schemas.ids import intent_id
 
 Told = tuple[str, int, Channel]
+End = tuple[Result, str]
+"""How an intent ended, and the reason on record."""
 TIMEOUT_S: Final = 120.0
 
 
@@ -35,15 +37,16 @@ class OnRecord:
     texts: set[str] = field(default_factory=set)
     """The intents of all SMS that were accepted."""
 
-    def count(self, channel: Channel, outcome: Outcome | None) -> None:
+    def count(self, channel: Channel, end: End | None) -> None:
         """One intent, and its end if it has come to one."""
         self.intents += 1
-        if outcome is None:
+        if end is None:
             self.open += 1
             return
-        self.ended[channel, outcome.result] += 1
-        if outcome.result is not Result.ACCEPTED:
-            self.untold[f"{channel} {outcome.reason}"] += 1
+        result, reason = end
+        self.ended[channel, result] += 1
+        if result is not Result.ACCEPTED:
+            self.untold[f"{channel} {reason}"] += 1
 
     def accepted(self, channel: Channel) -> int:
         """How many the provider took."""
@@ -54,26 +57,32 @@ async def on_record(settings: Settings) -> OnRecord:
     """Reads all delivery records, a partition at a time, so that no more than one partition's intents are held."""
     found = OnRecord()
     for partition in range(settings.partitions):
-        results: dict[Told, dict[str, Outcome | None]] = {}
+        ends: dict[Told, dict[str, End | None]] = {}
         async for record in connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name, partitions=[partition]):
-            data: Message = codec.decode(record).data
-            if isinstance(data, DeliveriesIntended):
-                of = results.setdefault((data.incident, data.seq, data.channel), {})
-                for recipient in data.recipients:
-                    of.setdefault(recipient, None)
-            elif isinstance(data, DeliveriesEnded):
-                of = results.setdefault((data.incident, data.seq, data.channel), {})
-                for outcome in data.outcomes:
-                    found.unknown += outcome.result is Result.UNKNOWN
-                    known = of.get(outcome.recipient)
-                    if outcome.result.terminal and (known is None or known.result is not Result.ACCEPTED):
-                        of[outcome.recipient] = outcome
-        for (incident, seq, channel), by_recipient in results.items():
+            fold(found, ends, codec.decode(record).data)
+        for (incident, seq, channel), by_recipient in ends.items():
             for recipient, end in by_recipient.items():
                 found.count(channel, end)
-                if channel is Channel.SMS and end is not None and end.result is Result.ACCEPTED:
+                if channel is Channel.SMS and end is not None and end[0] is Result.ACCEPTED:
                     found.texts.add(intent_id(incident, seq, recipient, channel))
     return found
+
+
+def fold(found: OnRecord, ends: dict[Told, dict[str, End | None]], data: Message) -> None:
+    """Takes in one record: `ends` of one partition's intents, None as long as there is none."""
+    if isinstance(data, DeliveriesIntended):
+        of = ends.setdefault((data.incident, data.seq, data.channel), {})
+        for recipient in data.recipients:
+            of.setdefault(recipient, None)
+    elif isinstance(data, DeliveriesEnded):
+        of = ends.setdefault((data.incident, data.seq, data.channel), {})
+        alike: dict[End, End] = {}  # millions end alike: one object for all of a window
+        for outcome in data.outcomes:
+            end = (outcome.result, outcome.reason)
+            found.unknown += outcome.result is Result.UNKNOWN
+            known = of.get(outcome.recipient)
+            if outcome.result.terminal and (known is None or known[0] is not Result.ACCEPTED):
+                of[outcome.recipient] = alike.setdefault(end, end)
 
 
 @dataclass(frozen=True)
