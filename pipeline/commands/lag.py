@@ -82,13 +82,6 @@ async def projection_lag(settings: Settings) -> int | None:
     return behind(begins, ends, {(topics.AUDIT_LOG.name, 0): reached})
 
 
-async def log_length(settings: Settings) -> int:
-    """How many records stand in the topic of the log. Raises BrokerError."""
-    async with connect.open_reader(settings) as reader:
-        begins, ends = await _bounds(reader, (topics.AUDIT_LOG,), settings)
-    return behind(begins, ends, {})
-
-
 async def signed_last(settings: Settings) -> tuple[datetime, dict[Part, int]] | None:
     """When the log was signed for last, by the broker's clock, and how far each partition had been read by then.
 

@@ -1,11 +1,9 @@
-"""The tables anew from the log: its topic, an export, or segments. What serves goes on serving meanwhile."""
+"""The tables anew from the log: its topic, an export, an archive. What serves goes on serving meanwhile."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
-from pipeline.audit.segments import read_lines
+from pipeline.audit.places import Place
 from pipeline.broker import connect
 from pipeline.broker.locks import held
 from pipeline.errors import AuditError
@@ -77,8 +75,7 @@ async def from_topic(settings: Settings) -> AsyncIterator[Part]:
     yield Part(values, after)
 
 
-async def from_files(path: Path) -> AsyncIterator[Part]:
-    """An export, or a directory of segments. Raises AuditError."""
-    lines = read_lines(path)
-    while values := list(islice(lines, AT_ONCE)):
-        yield Part(values, whole=True)
+async def from_place(place: Place) -> AsyncIterator[Part]:
+    """An export, segments, an archive. Raises AuditError."""
+    async for stored in place.stored():
+        yield Part([value for value, _ in stored], whole=not place.voids_allowed)

@@ -3,27 +3,32 @@
 import asyncio
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.audit.places import place_of
+from pipeline.audit.seal import seal_own
+from pipeline.errors import AuditError
 from pipeline.projection.homes import Home
-from pipeline.projection.rebuilding import Part, rebuild
+from pipeline.projection.rebuilding import Part, from_place, rebuild
 from pipeline.projection.store import Store
 from pipeline.projection.tables import COUNTS, DELIVERIES, PLACE, REACH
 from pipeline.replay.measure import measured, promises_in
 from pipeline.replay.results import Story
 from pipeline.settings import Settings
 from schemas import topics
+from schemas.audit import KeyIntroduced
 from schemas.base import Channel
 from schemas.codec import Record
 from schemas.delivery import Result
 from schemas.ids import derived
 from schemas.journal import NoticeDecided, NoticeHeld
 from schemas.subscriber import Erased
-from tests.audit.logs import record, subscribed, unsubscribed
+from tests.audit.logs import record, seal_all, subscribed, unsubscribed
 from tests.projection.made import (
     SOME,
     apply,
@@ -161,6 +166,32 @@ async def test_an_entry_that_holds_a_hash_only_is_counted(store: Store) -> None:
     await apply(store, sealed(Record(broken.topic, 0, 0, broken.timestamp, b"x", b"no JSON", broken.headers), *SOME))
     place = await store.place()
     assert (place.by_hash, place.entries) == (1, len(SOME) + 1)
+
+
+async def test_what_the_log_says_of_itself_is_an_entry_like_any_other_and_concerns_no_table(store: Store) -> None:
+    sealed_ones = seal_all(SOME)
+    own = KeyIntroduced(note="note")
+    last = seal_own(sealed_ones[-1].chain, own, s(9))
+    await apply(store, [*(one.value for one in sealed_ones), last.value])
+    place = await store.place()
+    assert (place.by_hash, place.entries) == (0, len(SOME) + 1)
+
+
+async def test_an_export_that_lacks_an_entry_is_refused_and_the_old_tables_serve_on(
+    settings: Settings, where: Home, store: Store, tmp_path: Path
+) -> None:
+    log = mixed()
+    await apply(store, log)
+    export = tmp_path / "log.jsonl"
+    export.write_bytes(b"".join(value + b"\n" for place, value in enumerate(log) if place != 5))
+    with pytest.raises(AuditError, match="what should be entry 5 does not follow"):
+        await rebuild(settings, where, from_place(place_of(settings, export)))
+    served = await where.serving()
+    assert served is not None
+    assert (await served.place()).entries == len(log)
+    await served.close()
+    export.write_bytes(b"".join(value + b"\n" for value in log))
+    assert await rebuild(settings, where, from_place(place_of(settings, export))) == len(log)
 
 
 async def test_place_and_rows_are_written_together_or_not_at_all(store: Store) -> None:

@@ -1,6 +1,8 @@
 """The projector, against a broker: it follows the log, whatever becomes of the tables meanwhile."""
 
 import asyncio
+import random
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from pipeline.broker import connect
 from pipeline.commands.lag import projection_lag
 from pipeline.errors import AuditError
+from pipeline.processes import environment
 from pipeline.projection.homes import home
 from pipeline.projection.projector import Projector
 from pipeline.projection.reader import reader
@@ -15,8 +18,10 @@ from pipeline.projection.rebuilding import from_topic, rebuild
 from pipeline.projection.tables import PLACE
 from pipeline.settings import Settings
 from schemas import topics
+from schemas.delivery import Result
 from tests.audit.logs import a_log
-from tests.projection.made import SOME, sealed
+from tests.projection.made import SOME, attempted, ended, intended, sealed, tables
+from tests.projection.postgres import empty
 
 AWAITED_S = 30.0
 
@@ -107,3 +112,40 @@ async def test_another_log_is_refused_and_the_tables_stay(own_broker: Settings) 
     with pytest.raises(AuditError, match="does not go on from entry 5"):
         await asyncio.wait_for(projector.run(), AWAITED_S)
     assert await entries(own_broker) == 5
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_a_projector_that_is_killed_again_and_again_takes_each_entry_once(
+    own_broker: Settings, database: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres") if database == "postgresql" else None
+    if url is not None:
+        empty(url)
+    settings = Settings(_env_file=None, **{**dict(own_broker), "database_url": url})
+    records = [
+        one(*(f"p{number}-{place}" for place in range(20)), seq=number)
+        for number in range(1, 300)
+        for one in (intended, attempted, lambda *who, seq: ended(Result.ACCEPTED, *who, seq=seq))
+    ]
+    log = sealed(*records)
+    chance, written = random.Random(3), 0
+    while (before := await entries(settings)) < len(log):
+        await append(settings, log[written : written + 225])
+        written = min(written + 225, len(log))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pipeline.cli", "projector",
+            env=environment(settings), stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        async with asyncio.timeout(AWAITED_S):
+            while await entries(settings) == before:
+                await asyncio.sleep(chance.random() * 0.05)
+        process.kill()  # somewhere in the midst
+        await process.wait()
+    async with reader(settings) as store:
+        assert store is not None
+        followed = await tables(store)
+    await rebuild(settings, home(settings), from_topic(settings))
+    async with reader(settings) as store:
+        assert store is not None
+        assert await tables(store) == followed
