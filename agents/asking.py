@@ -9,7 +9,6 @@ from agents.emit import Emitter
 from pipeline.deliver.confirmation import requests
 from pipeline.policy import wording
 from pipeline.policy.compiled import Policy
-from schemas import topics
 from schemas.base import Message
 from schemas.codec import Record
 from schemas.subscriber import Subscriber
@@ -31,14 +30,7 @@ class Asking:
         """Returns when the broker has the requests; the same event again brings the same ones."""
         words, name, languages = self._speech()
         for batch in requests(subscriber, event, record.timestamp, record.partition, words, name, languages):
-            await self._emitter.write(
-                topics.deliveries(batch.channel, batch.lane),
-                batch,
-                id=batch.batch_id,
-                subject=batch.incident,
-                key=batch.notice_id,
-                partition=record.partition,
-            )
+            await self._emitter.batch(batch, record.partition)
 
     def _speech(self) -> tuple[Environment, str, tuple[str, ...]]:
         """The words of the policy in force; ours, where it was published before there were any for this."""

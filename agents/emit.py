@@ -6,8 +6,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from pipeline.broker import connect
-from schemas import codec
+from schemas import codec, topics
 from schemas.base import Message
+from schemas.delivery import DeliveryBatch
 from schemas.ids import child_of, traceparent
 from schemas.topics import Topic
 
@@ -46,6 +47,15 @@ class Emitter:
                 extensions={"traceparent": trace},
             )
         )
+
+    async def batch(
+        self, batch: DeliveryBatch, partition: int, *, id: str | None = None, parent: str | None = None
+    ) -> RecordMetadata:
+        """Puts a batch among the deliveries of a partition, under its own id unless another is given."""
+        topic = topics.deliveries(batch.channel, batch.lane)
+        name = id or batch.batch_id
+        subject, key = batch.incident, batch.notice_id
+        return await self.write(topic, batch, id=name, subject=subject, key=key, partition=partition, parent=parent)
 
     async def forward(self, outgoing: codec.Outgoing) -> RecordMetadata:
         """Writes what is encoded already. Raises BrokerError."""

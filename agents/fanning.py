@@ -13,9 +13,8 @@ from pipeline.clock import Clock
 from pipeline.deliver import fanout
 from pipeline.deliver.fanout import Channels
 from pipeline.deliver.past import got, owed
-from schemas import topics
 from schemas.codec import Record
-from schemas.delivery import DeliveryBatch, NoticeSuperseded, NoticeWalked
+from schemas.delivery import NoticeSuperseded, NoticeWalked
 from schemas.ids import derived
 from schemas.notice import Notice
 
@@ -47,24 +46,15 @@ class FanOut:
             for stretch in fanout.walk(notice, record.partition, holding.subscribers, heard, after):
                 if self._holdings.turn(holding) is None:
                     return False  # whoever owns it now goes on from where the record says
-                await asyncio.gather(*(self._write(batch, holding, parent) for batch in stretch.batches))
+                await asyncio.gather(
+                    *(self._emitter.batch(one, record.partition, parent=parent) for one in stretch.batches)
+                )
                 if stretch.batches:
                     failpoints.hit("fanout.after_batches")
                 if stretch.settled:
                     await self._progress(notice, holding, stretch.up_to, parent)
                 await self._turns.passes(notice.lane)
         return True
-
-    async def _write(self, batch: DeliveryBatch, holding: Holding, parent: str | None) -> None:
-        await self._emitter.write(
-            topics.deliveries(batch.channel, batch.lane),
-            batch,
-            id=batch.batch_id,
-            subject=batch.incident,
-            key=batch.notice_id,
-            partition=holding.partition,
-            parent=parent,
-        )
 
     async def _progress(self, notice: Notice, holding: Holding, up_to: str, parent: str | None) -> None:
         if len(holding.subscribers) <= fanout.STRETCH * fanout.SETTLED_EVERY:

@@ -128,15 +128,7 @@ class Waiting:
     async def bring_back(self, holding: Holding) -> None:
         """Puts the batches of waiting work whose time has come among the deliveries."""
         for wake in holding.due(self._clock()):
-            batch = wake.batch
-            await self._emitter.write(
-                topics.deliveries(batch.channel, batch.lane),
-                batch,
-                id=derived("woken", wake.wake_id),
-                subject=batch.incident,
-                key=batch.notice_id,
-                partition=holding.partition,
-            )
+            await self._emitter.batch(wake.batch, holding.partition, id=derived("woken", wake.wake_id))
             failpoints.hit("deliver.after_woken")
 
     async def give_up_lost(self, holding: Holding) -> None:
