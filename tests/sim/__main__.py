@@ -62,10 +62,13 @@ def main() -> int:
     first = asked.first if asked.first is not None else random.SystemRandom().randrange(SEEDS)
     workers = os.cpu_count() or 1
     print(f"simulation: {asked.seeds} seeds from {first}, {workers} at once", flush=True)
-    began, failed, fired = time.monotonic(), list[int](), Counter[str]()
+    began, done, failed, fired = time.monotonic(), 0, list[int](), Counter[str]()
     with ProcessPoolExecutor(workers) as pool:
         for ended in as_completed([pool.submit(tried, seeds) for seeds in chunks(first, asked.seeds)]):
             chunk = ended.result()
+            done += CHUNK
+            if done % (CHUNK * 40) == 0:
+                print(f"{done} after {time.monotonic() - began:.0f} s", flush=True)
             fired += chunk.fired
             for seed, why in chunk.failed:
                 if len(failed) < REPORTED_AT_MOST:

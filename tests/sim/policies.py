@@ -12,6 +12,12 @@ from schemas.policy import PolicyPublished, hash_of
 from tests.decide.machine_policies import WORDS, read_documents
 from tests.paths import REPOSITORY
 
+PLAIN = {
+    "templates/sections.j2": '{% set sections, closing, next, footer = [], "", "", "" %}',
+    "templates/email.txt.j2": "{{ title }}\n{{ lead }}\n{{ unsubscribe }}\n",
+    "templates/email.html.j2": "<p>{{ title }}</p><p>{{ lead }}</p><p>{{ unsubscribe }}</p>",
+}
+"""A mail of three lines: ours is made, written and read in ten times the time."""
 AUDIENCES = ("customers", "public")
 
 
@@ -68,5 +74,5 @@ def _changed(shipped: PolicyPublished, change: Any) -> PolicyPublished:
     read = read_documents(shipped)
     change(read)
     written = {path: yaml.dump(value, allow_unicode=True, sort_keys=False) for path, value in read.items()}
-    documents = dict(shipped.documents) | written
+    documents = dict(shipped.documents) | written | PLAIN
     return PolicyPublished(name=shipped.name, hash=hash_of(documents), documents=documents)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from tests.sim.process import Process
 
 SESSION_S = 10.0
-AT_ONCE_S, LATE_S = 0.004, 3.0
+LOOKS_S = 0.05
+AT_ONCE_S, LATE_S, LATE = 0.004, 3.0, 0.1
 
 
 class Pen(Emitter):
@@ -56,6 +57,7 @@ class Follower:
     async def caught_up(self, partition: int, *of: topics.Topic) -> None:
         tps = [(topic.name, partition) for topic in of] or [(topic, partition) for topic in self._topics]
         ends = {tp: self._process.world.log.end(*tp) for tp in tps}
+        await asyncio.sleep(self._lag_s())
         await self._process.step()
         for tp, end in ends.items():
             self._up_to(tp, end)
@@ -68,9 +70,12 @@ class Follower:
     def _read_soon(self) -> None:
         if not self._reading:
             self._reading = True
-            late = self._process.world.random.random() < 0.1
-            in_s = self._process.world.random.uniform(0, LATE_S if late else AT_ONCE_S)
-            self._process.world.loop.call_later(in_s, self._read)
+            self._process.world.loop.call_later(self._lag_s(), self._read)
+
+    def _lag_s(self) -> float:
+        """How long a fetch takes: milliseconds, now and then seconds."""
+        random = self._process.world.random
+        return random.uniform(0, LATE_S if random.random() < LATE else AT_ONCE_S)
 
     def _read(self) -> None:
         self._reading = False
@@ -100,4 +105,4 @@ class Beating(Heartbeat):
             if self._process.is_member:
                 self.answered(self._process.world.loop.time())
                 return await super().fresh()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(self._process.world.random.uniform(0, LOOKS_S))

@@ -54,6 +54,7 @@ class Truth:
     listed: Counter[str] = field(default_factory=Counter)
     stopped: set[str] = field(default_factory=set)
     trouble: dict[Channel, datetime] = field(default_factory=dict)
+    slow: dict[Channel, datetime] = field(default_factory=dict)
 
     def times(self) -> Counter[Message]:
         """How often each message was taken."""
@@ -94,10 +95,12 @@ class Provider:
     def _fate(self, recipient: Recipient) -> str:
         if self.channel is Channel.SMS and recipient.subscriber in self._world.truth.stopped:
             return "left"
-        until = self._world.truth.trouble.get(self.channel)
-        if self._world.calm or until is None:
+        truth, now = self._world.truth, self._world.now()
+        if self._world.calm:
             return "taken"
-        return self._world.random.choice(TROUBLED if self._world.now() < until else CALM)
+        if self.channel in truth.slow and now < truth.slow[self.channel]:
+            return "slow"
+        return self._world.random.choice(TROUBLED if now < truth.trouble[self.channel] else CALM)
 
     def _take(self, envelope: Envelope, recipient: Recipient) -> None:
         message = Message(envelope.notice_id, recipient.subscriber, self.channel)

@@ -75,7 +75,6 @@ class Story:
         """No more faults. Every incident is over, and time runs on until all is quiet."""
         world = self.world
         world.calm = True
-        world.truth.trouble.clear()
         for process in world.processes:
             process.dies_at = None
         self.publish(policies.published()[0])
@@ -153,6 +152,16 @@ class Story:
             self._erase(person)
         else:
             self._heard(person, Unsubscribed(channel=channel, via="one-click"))
+
+    def leave_in_time(self) -> None:
+        """There is news, the provider is slow, and somebody leaves while their message waits for its turn."""
+        channel = self.random.choice(CHANNELS)
+        self.world.truth.slow[channel] = self.world.now() + timedelta(seconds=20)
+        self.ingest()
+        there = [person for person in self.people if channel in person.channels]
+        if there:
+            gone, in_s = self.random.choice(there), self.random.uniform(0.05, 3)
+            self.world.loop.call_later(in_s, self._heard, gone, Unsubscribed(channel=channel, via="one-click"))
 
     def come_back(self) -> None:
         person = self.random.choice(self.people)
@@ -235,6 +244,7 @@ RULES: dict[Rule, int] = {
     Story.duplicate: 2,
     Story.reorder: 1,
     Story.opt_out: 4,
+    Story.leave_in_time: 2,
     Story.come_back: 1,
     Story.reload_policy: 1,
     Story.crash: 6,
