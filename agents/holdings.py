@@ -319,9 +319,14 @@ class Holdings:
                 return holding
 
     def turn(self, holding: Holding) -> int | None:
-        """The turn in which something may be begun for this very holding; None if it is not ours (any more)."""
-        ours = self._settled.is_set() and self._held.get(holding.partition) is holding
-        return self._turn if ours else None
+        """The turn in which something may be begun for this very holding; None if it is not ours (any more).
+
+        Nor before it is open (again): what another worker did in between is not folded yet.
+        """
+        return self._turn if self._is_ours(holding) and holding.opened.is_set() else None
+
+    def _is_ours(self, holding: Holding) -> bool:
+        return self._settled.is_set() and self._held.get(holding.partition) is holding
 
     def lasts(self, holding: Holding, turn: int) -> bool:
         """Whether that turn still lasts, so that what was begun in it may reach its effect."""
@@ -343,7 +348,7 @@ class Holdings:
     async def _open(self, holding: Holding) -> None:
         try:
             await self._follower.caught_up(holding.partition)
-            if self.turn(holding) is not None:
+            if self._is_ours(holding):
                 await self._take_over(holding)
                 holding.opened.set()
         except asyncio.CancelledError:

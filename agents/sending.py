@@ -92,6 +92,7 @@ class Post:
         event = await self._dead.decoded(record, DeliveryBatch)
         if event is None:
             return True
+        await self._heartbeat.fresh()  # whoever was thought dead goes by what others put on record meanwhile
         holding = await self._holdings.get(record.partition)
         if holding is None:
             return False

@@ -106,6 +106,7 @@ async def test_a_partition_that_came_back_is_open_only_when_its_fold_has_caught_
     again = asyncio.create_task(holdings.get(0))
     await asyncio.sleep(0)
     assert not again.done()
+    assert holdings.turn(before) is None, "what another worker did meanwhile is not known yet"
     assert turn is not None
     assert not holdings.lasts(before, turn)
     follower.done.set()

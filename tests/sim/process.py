@@ -246,7 +246,7 @@ class Delivering(Process):
         )  # fmt: skip
         fan_out = FanOut(self.pen, self.letters, self.holdings, turns, self.now)
         asking = Asking(self.pen, lambda: None, "Tocsin")
-        receiving = Receiving(self.pen, self.letters, self.holdings, self.now, lambda: 5, asking)
+        receiving = Receiving(self.pen, self.letters, self.holdings, self.now, lambda: 5, asking, PARTITIONS)
         agents: list[tuple[topics.Topic, Handle]] = [
             *((topics.notices(lane), fan_out.handle) for lane in Lane),
             *((topics.deliveries(channel, lane), self.post.handle) for channel in CHANNELS for lane in Lane),
