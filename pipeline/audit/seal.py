@@ -90,6 +90,8 @@ def source_of(record: Record) -> Source:
         return _by_hash(record, record.value, error.reason)
     if record.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name and not is_id(event.subject or ""):
         return _by_hash(record, record.value, "no_id")  # it may be an address, which must not stand here for ever
+    if record.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name and not is_id(event.id):
+        return Source(derived("id", event.id), event.type, event.subject, _without_contact(body))  # so may this
     return Source(event.id, event.type, event.subject, _without_contact(body), event.extensions.get("traceparent"))
 
 

@@ -1,6 +1,7 @@
 """The appender and its archive: what is sealed gets there, and where it cannot, sealing waits and goes on."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,17 +42,20 @@ async def test_what_is_sealed_and_what_belongs_to_it_is_in_the_archive_when_it_e
         record_of(codec.encode(topics.RENDERINGS, rendering, id="r", source="/t", key=rendering.sha256), 0),
         subscribed("s-1", 0),
     ]
-    await publish(settings, [*named, *(receipt(n) for n in range(5))])
+    clear = replace(subscribed("s-1", 1), value=b'{"email": "typed.wrong@clear-mail.example"}')
+    await publish(settings, [*named, clear, *(receipt(n) for n in range(5))])
     async with appending(settings) as running:
-        await running.sealed(6)
-        await publish(settings, [receipt(9)])
         await running.sealed(7)
+        await publish(settings, [receipt(9)])
+        await running.sealed(8)
     result = await verified(InArchive(settings.archive))
-    assert (result.ok, result.entries, result.signed) == (True, 7, 7)
+    assert (result.ok, result.entries, result.signed) == (True, 8, 8)
+    kept = b"".join(path.read_bytes() for path in Path(settings.archive).rglob("*") if path.is_file())
+    assert b"typed.wrong" not in kept, "what is written for ever holds no address that somebody wrote in clear"
     archive = Archive(settings.archive)
     for one in named:
         [there] = list(archive.records(one.topic))
-        assert [there] == [r async for r in connect.read_all(settings, one.topic)]
+        assert there in [r async for r in connect.read_all(settings, one.topic)]
         assert there.value == one.value
     assert not list(archive.records(topics.SUBSCRIBER_KEYS.name))
 

@@ -168,3 +168,12 @@ def test_sealing_changes_nothing_that_it_was_given():
     chain = Chain()
     seal(chain, receipt(0), source_of(receipt(0)))
     assert chain == Chain()
+
+
+def test_an_address_as_the_id_of_a_subscribers_event_is_not_kept_for_ever():
+    record = subscribed("s-1", 0)
+    said = tuple((name, b"mailto:ada@example.com" if name == "ce_id" else value) for name, value in record.headers)
+    sealed = seal(Chain(), record, source_of(replace(record, headers=said)))
+    assert b"ada@example.com" not in sealed.value
+    assert sealed.entry.record_type == source_of(record).type
+    assert sealed.entry.body == source_of(record).body

@@ -50,13 +50,31 @@ class Browser:
         await self._ask("Emulation.setEmulatedMedia", features=[scheme])
         tree = await self._ask("Page.getFrameTree")
         await self._ask("Page.setDocumentContent", frameId=tree["frameTree"]["frame"]["id"], html=html)
-        size = await self._value("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        size = await self.value("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
         clip = {"x": 0, "y": 0, "width": width, "height": size[1], "scale": 1}
         shot = await self._ask("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
-        text, language = await self._value("[document.body.innerText, document.documentElement.lang]")
+        text, language = await self.value("[document.body.innerText, document.documentElement.lang]")
         return Seen(base64.b64decode(shot["data"]), size[0], size[1], text, language)
 
-    async def _value(self, expression: str) -> Any:
+    async def open(self, url: str) -> None:
+        """Goes to an address; returns once it is loaded."""
+        await self._loaded("Page.navigate", url=url)
+
+    async def leave(self, expression: str) -> None:
+        """Does what leads to another page; returns once that is loaded."""
+        await self._loaded("Runtime.evaluate", expression=expression)
+
+    async def _loaded(self, method: str, **parameters: Any) -> None:
+        await self._ask("Page.enable")
+        self._number += 1
+        await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
+        async with asyncio.timeout(START_S):
+            while (await self._socket.receive_json()).get("method") != "Page.loadEventFired":
+                pass
+        await self._ask("Page.disable")
+
+    async def value(self, expression: str) -> Any:
+        """What an expression comes to in the page."""
         result = await self._ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return result["result"]["value"]
 
