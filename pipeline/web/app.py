@@ -28,7 +28,6 @@ from schemas.subscriber import Confirmed, Unsubscribed
 Publish = Callable[[Outgoing], Awaitable[None]]
 SOURCE = "/tocsin/web"
 RETRY_AFTER_S = 10
-VARY = {"Vary": "Accept-Language"}
 
 
 def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock = now) -> ASGIApp:
@@ -48,7 +47,7 @@ def create_app(settings: Settings, vault: Vault, publish: Publish, clock: Clock 
     async def later(request: Request, _error: BrokerError) -> Response:
         again = {"Retry-After": str(RETRY_AFTER_S)}
         if _wants_page(request):
-            return HTMLResponse(pages.try_again(), 503, again)
+            return HTMLResponse(pages.try_again(_language(request)), 503, again)
         return PlainTextResponse("nothing was saved; try again later\n", 503, again)
 
     return Shield(app, _headers(settings))
@@ -62,10 +61,15 @@ def _headers(settings: Settings) -> list[tuple[str, str]]:
         ("X-Frame-Options", "DENY"),
         ("X-Robots-Tag", "noindex"),
         ("Cache-Control", "no-store"),
+        ("Vary", "Accept-Language"),
     ]
     if settings.public_url.startswith("https://"):
         headers.append(("Strict-Transport-Security", "max-age=31536000"))
     return headers
+
+
+def _language(request: Request) -> str:
+    return language_of(request.headers.get("accept-language"))
 
 
 def _wants_page(request: Request) -> bool:
@@ -81,8 +85,8 @@ def _add_unsubscribe(app: FastAPI, vault: Vault, publish: Publish, clock: Clock)
         return found
 
     @app.get("/u/{token}")
-    async def ask(token: str) -> HTMLResponse:
-        return HTMLResponse(pages.ask(holder(token)[1]))
+    async def ask(token: str, request: Request) -> HTMLResponse:
+        return HTMLResponse(pages.ask(holder(token)[1], _language(request)))
 
     @app.post("/u/{token}")
     async def unsubscribe(token: str, request: Request) -> Response:
@@ -94,22 +98,26 @@ def _add_unsubscribe(app: FastAPI, vault: Vault, publish: Publish, clock: Clock)
             event_record(subscriber_id, Unsubscribed(channel=channel, via="one-click"), clock(), source=SOURCE)
         )
         if _wants_page(request):
-            return HTMLResponse(pages.done(channel))
+            return HTMLResponse(pages.done(channel, _language(request)))
         return PlainTextResponse("unsubscribed\n")
 
     @app.exception_handler(404)
     async def not_found(request: Request, _error: Exception) -> Response:
-        return HTMLResponse(pages.unknown(), 404) if _wants_page(request) else PlainTextResponse("not found\n", 404)
+        return (
+            HTMLResponse(pages.unknown(_language(request)), 404)
+            if _wants_page(request)
+            else PlainTextResponse("not found\n", 404)
+        )
 
 
 def _add_lists(app: FastAPI, vault: Vault) -> None:
     """One member cannot unsubscribe all: the link in a list's mail leads to whom to ask, and to nothing else."""
 
     @app.get("/l/{token}")
-    async def whom_to_ask(token: str) -> HTMLResponse:
+    async def whom_to_ask(token: str, request: Request) -> HTMLResponse:
         if vault.read_link_token(token, "list") is None:
             raise HTTPException(404)
-        return HTMLResponse(pages.whom_to_ask())
+        return HTMLResponse(pages.whom_to_ask(_language(request)))
 
 
 def _add_confirm(app: FastAPI, vault: Vault, publish: Publish, clock: Clock) -> None:
@@ -121,8 +129,8 @@ def _add_confirm(app: FastAPI, vault: Vault, publish: Publish, clock: Clock) -> 
         return found
 
     @app.get("/c/{token}")
-    async def ask_to_confirm(token: str) -> HTMLResponse:
-        return HTMLResponse(pages.ask_to_confirm(holder(token)[1]))
+    async def ask_to_confirm(token: str, request: Request) -> HTMLResponse:
+        return HTMLResponse(pages.ask_to_confirm(holder(token)[1], _language(request)))
 
     @app.post("/c/{token}")
     async def confirm(token: str, request: Request) -> Response:
@@ -132,7 +140,7 @@ def _add_confirm(app: FastAPI, vault: Vault, publish: Publish, clock: Clock) -> 
             raise HTTPException(400)
         event = Confirmed(channels=(channel,), address_tokens={channel: address})
         await publish(event_record(subscriber_id, event, clock(), source=SOURCE))
-        return HTMLResponse(pages.confirmed(channel))
+        return HTMLResponse(pages.confirmed(channel, _language(request)))
 
 
 def _add_sign_up(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:
@@ -150,26 +158,24 @@ def _add_sign_up(app: FastAPI, settings: Settings, vault: Vault, publish: Publis
 
     @app.get("/subscribe")
     async def form(request: Request) -> HTMLResponse:
-        return HTMLResponse(
-            pages.sign_up(name, language_of(request.headers.get("accept-language")), channels), headers=VARY
-        )
+        return HTMLResponse(pages.sign_up(name, _language(request), channels))
 
     @app.post("/subscribe")
     async def subscribe(request: Request) -> HTMLResponse:
-        language, at = language_of(request.headers.get("accept-language")), clock()
+        language, at = _language(request), clock()
         if request.headers.get("sec-fetch-site") == "cross-site":
             raise HTTPException(403)
         if not limits.takes(request.client.host if request.client else "", at):
-            return HTMLResponse(pages.too_often(language), 429, {**VARY, "Retry-After": "3600"})
+            return HTMLResponse(pages.too_often(language), 429, {"Retry-After": "3600"})
         posted = await request.form(max_files=0, max_fields=20)
         given = {field: value for field, value in posted.items() if isinstance(value, str)}
         if given.get(signup.TRAP):
-            return HTMLResponse(pages.asked(language), headers=VARY)
+            return HTMLResponse(pages.asked(language))
         try:
             found = signup.read(given, audience, channels)
         except Refused as refused:
             field = str(refused).partition(":")[0]
-            return HTMLResponse(pages.sign_up(name, language, channels, given, field), 400, VARY)
+            return HTMLResponse(pages.sign_up(name, language, channels, given, field), 400)
         for row in found:
             id_ = signup.name_for(vault, row, at)
             if once.first(id_, at):
@@ -177,7 +183,7 @@ def _add_sign_up(app: FastAPI, settings: Settings, vault: Vault, publish: Publis
                 await publish(made.key)
                 await publish(made.event)
                 once.done(id_)
-        return HTMLResponse(pages.asked(language), headers=VARY)
+        return HTMLResponse(pages.asked(language))
 
 
 def _add_twilio(app: FastAPI, settings: Settings, vault: Vault, publish: Publish, clock: Clock) -> None:

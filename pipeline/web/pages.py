@@ -11,7 +11,7 @@ from types import MappingProxyType
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.web.signup import TRAP
-from pipeline.web.words import LANGUAGES, SIGN_UP
+from pipeline.web.words import LANGUAGES, PAGES, SIGN_UP, WHAT
 from schemas.base import Channel, Level
 from schemas.subscriber import Frequency
 
@@ -37,13 +37,6 @@ SECURITY_POLICY = (
 )
 """Nothing is loaded, nothing runs; the one style is named by its hash."""
 
-WHAT = {
-    Channel.EMAIL: "emails",
-    Channel.SMS: "text messages",
-    Channel.X: "posts",
-    Channel.WEBHOOK: "webhooks",
-    Channel.APPRISE: "notifications",
-}
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
@@ -63,9 +56,7 @@ ONE_CLICK = ("List-Unsubscribe", "One-Click")
 CONFIRM = ("confirm", "yes")
 
 
-def _page(
-    title: str, text: str, button: str | None = None, posts: tuple[str, str] = ONE_CLICK, language: str = "en"
-) -> str:
+def _page(title: str, text: str, language: str, button: str = "", posts: tuple[str, str] = ONE_CLICK) -> str:
     return _TEMPLATE.render(title=title, text=text, button=button, posts=posts, style=STYLE, language=language)
 
 
@@ -95,60 +86,50 @@ def sign_up(
 
 def asked(language: str) -> str:
     """The page after the form, whoever is known and whoever is not."""
-    return _page(SIGN_UP[language]["sent title"], SIGN_UP[language]["sent text"], language=language)
+    return _page(SIGN_UP[language]["sent title"], SIGN_UP[language]["sent text"], language)
 
 
 def too_often(language: str) -> str:
     """The page for whoever asks again and again."""
-    return _page(SIGN_UP[language]["often title"], SIGN_UP[language]["often text"], language=language)
+    return _page(SIGN_UP[language]["often title"], SIGN_UP[language]["often text"], language)
 
 
-def ask(channel: Channel) -> str:
+def ask(channel: Channel, language: str) -> str:
     """The page behind the link: opening it changes nothing, since mail scanners open every link."""
-    return _page(
-        "Stop these messages?",
-        f"You will get no more {WHAT[channel]} about outages and maintenance from us.",
-        "Unsubscribe",
-    )
+    return _of("ask", language, channel)
 
 
-def done(channel: Channel) -> str:
+def done(channel: Channel, language: str) -> str:
     """The page after the button."""
-    return _page("You are unsubscribed", f"You will get no more {WHAT[channel]} about outages and maintenance from us.")
+    return _of("done", language, channel)
 
 
-def whom_to_ask() -> str:
+def whom_to_ask(language: str) -> str:
     """The page behind the link in a mail to a distribution list."""
-    return _page(
-        "This address is a distribution list",
-        "Several people read what is sent to it, so none of them can unsubscribe it for all. Please ask whoever runs "
-        "the list to take you off it, or answer the message to have the whole list taken off.",
-    )
+    return _of("whom to ask", language)
 
 
-def ask_to_confirm(channel: Channel) -> str:
+def ask_to_confirm(channel: Channel, language: str) -> str:
     """The page behind the link in a request for confirmation."""
-    return _page(
-        "Shall we tell you about outages?",
-        f"You will get {WHAT[channel]} about outages and maintenance, and can stop them at any time.",
-        "Yes, tell me",
-        CONFIRM,
-    )
+    return _of("ask to confirm", language, channel, CONFIRM)
 
 
-def confirmed(channel: Channel) -> str:
+def confirmed(channel: Channel, language: str) -> str:
     """The page after that button."""
-    return _page("You will be told", f"From now on you get {WHAT[channel]} about outages and maintenance from us.")
+    return _of("confirmed", language, channel)
 
 
-def unknown() -> str:
+def unknown(language: str) -> str:
     """The page behind a link that we did not make."""
-    return _page(
-        "This link does not work",
-        "It may have been cut off on its way, or be too old. Please use the link in the message itself, or answer it.",
-    )
+    return _of("unknown", language)
 
 
-def try_again() -> str:
+def try_again(language: str) -> str:
     """The page when nothing could be written: nobody is told that they are unsubscribed who is not."""
-    return _page("Not yet", "We could not save this just now. Please try again in a minute.")
+    return _of("try again", language)
+
+
+def _of(page: str, language: str, channel: Channel | None = None, posts: tuple[str, str] = ONE_CLICK) -> str:
+    title, text, button = PAGES[language][page]
+    what = WHAT[language][channel] if channel is not None else ""
+    return _page(title, text.format(what=what), language, button, posts)

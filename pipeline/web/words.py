@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from schemas.base import Channel
+
 LANGUAGES = ("en", "de")
 
 SIGN_UP: Mapping[str, Mapping[str, str]] = {
@@ -73,6 +75,85 @@ SIGN_UP: Mapping[str, Mapping[str, str]] = {
         "often text": "Danach wurde zu oft gefragt. Bitte versuchen Sie es in einer Stunde noch einmal.",
     },
 }
+
+
+WHAT: Mapping[str, Mapping[Channel, str]] = {
+    "en": {
+        Channel.EMAIL: "emails",
+        Channel.SMS: "text messages",
+        Channel.X: "posts",
+        Channel.WEBHOOK: "webhooks",
+        Channel.APPRISE: "notifications",
+    },
+    "de": {
+        Channel.EMAIL: "E-Mails",
+        Channel.SMS: "SMS",
+        Channel.X: "Beiträge",
+        Channel.WEBHOOK: "Webhooks",
+        Channel.APPRISE: "Benachrichtigungen",
+    },
+}
+PAGES: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
+    "en": {
+        "ask": (
+            "Stop these messages?",
+            "You will get no more {what} about outages and maintenance from us.",
+            "Unsubscribe",
+        ),
+        "done": ("You are unsubscribed", "You will get no more {what} about outages and maintenance from us.", ""),
+        "whom to ask": (
+            "This address is a distribution list",
+            "Several people read what is sent to it, so none of them can unsubscribe it for all. Please ask whoever "
+            "runs the list to take you off it, or answer the message to have the whole list taken off.",
+            "",
+        ),
+        "ask to confirm": (
+            "Shall we tell you about outages?",
+            "You will get {what} about outages and maintenance, and can stop them at any time.",
+            "Yes, tell me",
+        ),
+        "confirmed": ("You will be told", "From now on you get {what} about outages and maintenance from us.", ""),
+        "unknown": (
+            "This link does not work",
+            "It may have been cut off on its way, or be too old. Please use the link in the message itself, or answer "
+            "it.",
+            "",
+        ),
+        "try again": ("Not yet", "We could not save this just now. Please try again in a minute.", ""),
+    },
+    "de": {
+        "ask": (
+            "Diese Nachrichten abbestellen?",
+            "Sie bekommen dann keine {what} zu Störungen und Wartungen mehr von uns.",
+            "Abbestellen",
+        ),
+        "done": ("Sie sind abgemeldet", "Sie bekommen keine {what} zu Störungen und Wartungen mehr von uns.", ""),
+        "whom to ask": (
+            "Diese Adresse ist ein Verteiler",
+            "Was dorthin geht, lesen mehrere, und so kann ihn niemand für alle abmelden. Bitte wenden Sie sich an die "
+            "Person, die ihn führt, oder antworten Sie auf die Nachricht, damit der ganze Verteiler abgemeldet wird.",
+            "",
+        ),
+        "ask to confirm": (
+            "Sollen wir Ihnen Störungen melden?",
+            "Sie bekommen {what} zu Störungen und Wartungen und können sie jederzeit abbestellen.",
+            "Ja, bitte",
+        ),
+        "confirmed": ("Sie erfahren davon", "Von jetzt an bekommen Sie {what} zu Störungen und Wartungen von uns.", ""),
+        "unknown": (
+            "Dieser Link geht nicht",
+            "Vielleicht ist er unterwegs gekürzt worden oder zu alt. Bitte nehmen Sie den Link in der Nachricht "
+            "selbst, oder antworten Sie auf sie.",
+            "",
+        ),
+        "try again": (
+            "Noch nicht",
+            "Das ließ sich eben nicht speichern. Bitte versuchen Sie es gleich noch einmal.",
+            "",
+        ),
+    },
+}
+"""Title, text and button of each page; what `{what}` is, `WHAT` says."""
 
 
 def language_of(accepted: str | None) -> str:

@@ -73,3 +73,14 @@ async def test_the_link_in_a_lists_mail_says_whom_to_ask_and_does_nothing(servic
     async with service.client.get(f"{service.url}/l/{token[:-1]}") as answer:
         assert answer.status == 404
     assert service.published == []
+
+
+async def test_the_pages_are_in_the_language_that_the_browser_asks_for(service: Service) -> None:
+    german = {"Accept-Language": "de-CH,de;q=0.9,en;q=0.8"}
+    async with service.client.get(link(service), headers=german) as answer:
+        page = await answer.text()
+        assert answer.headers["Vary"] == "Accept-Language"
+    assert '<html lang="de">' in page
+    assert "Sollen wir Ihnen Störungen melden?" in page
+    async with service.client.post(link(service), data=YES, headers=german) as answer:
+        assert "bekommen Sie E-Mails zu Störungen" in await answer.text()

@@ -9,7 +9,7 @@ from pipeline.deliver.confirmation import requests
 from pipeline.policy import wording
 from pipeline.subscribers import Roster
 from pipeline.web.limits import Limits, network
-from pipeline.web.words import LANGUAGES, SIGN_UP, language_of
+from pipeline.web.words import LANGUAGES, PAGES, SIGN_UP, WHAT, language_of
 from schemas import topics
 from schemas.base import Channel, Level
 from schemas.codec import Outgoing, Record
@@ -165,7 +165,9 @@ async def test_no_number_is_asked_for_unless_texts_may_be_spent_on_it(tmp_path: 
 
 
 def test_every_word_is_there_in_each_language() -> None:
-    assert set(SIGN_UP) == set(LANGUAGES)
+    assert set(SIGN_UP) == set(PAGES) == set(WHAT) == set(LANGUAGES)
+    assert all(set(pages) == set(PAGES["en"]) for pages in PAGES.values())
+    assert all(set(what) == set(Channel) for what in WHAT.values())
     assert all(set(words) == set(SIGN_UP["en"]) for words in SIGN_UP.values())
 
 
