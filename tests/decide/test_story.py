@@ -7,12 +7,16 @@ import pytest
 
 from pipeline.decide.incident import decide, evolve, fold, moment, notices_of
 from pipeline.decide.occasion import Telling
-from pipeline.decide.occasions import occasion_of
+from pipeline.decide.occasions import occasion_of, readers_of
 from pipeline.decide.state import IncidentState, Phase
 from pipeline.decide.step import standing
+from pipeline.decide.view import Known
 from schemas.base import Channel, Lane, Level, Severity, State
+from schemas.census import AudienceCount
+from schemas.command import Correct
 from schemas.incident import (
     Consequences,
+    Facts,
     ImpactChanged,
     IncidentOpened,
     IncidentReopened,
@@ -26,7 +30,7 @@ from schemas.incident import (
     ReviewPublished,
 )
 from schemas.journal import NoticeKind, PromiseMade, VirtualClock
-from tests.decide.stories import START, Story, a_policy, email_to, given, notice_to, silent, told
+from tests.decide.stories import START, Operator, Story, a_policy, email_to, given, notice_to, silent, told
 
 EVERYBODY = {"responders", "technical", "executives", "customers", "public"}
 PROMISED = START + timedelta(hours=1)
@@ -342,6 +346,22 @@ def test_that_nothing_changed_repeats_nothing_that_was_said_of_one_moment():
     story = Story()
     story.take(opened(summary="It is the card network."), after=0)
     story.take(ReviewPublished(review="So far."), after=1)
-    standing_still = Telling("customers", Level.CUSTOMER, NoticeKind.UNCHANGED, Lane.UPDATE, (Channel.EMAIL,), "")
-    known = occasion_of(story.state, standing(story.state), standing_still, 3, story.now, None, frozenset()).known
-    assert (known.summary, known.review, known.explanation) == ("It is the card network.", None, None)
+    reviewed = still(story)
+    assert (reviewed.summary, reviewed.review) == ("It is the card network.", None)
+    wrong = Correct(seq=1, facts=Facts(summary="It is the power."), explanation="It was another part.")
+    story.take(wrong, after=1, by=Operator("maria", ("incident-manager",)))
+    assert story.state.told["customers"].known.explanation == "It was another part."
+    assert (still(story).summary, still(story).explanation) == ("It is the power.", None)
+
+
+def still(story: Story) -> Known:
+    """What customers would be told now, if nothing had changed."""
+    telling = Telling("customers", Level.CUSTOMER, NoticeKind.UNCHANGED, Lane.UPDATE, (Channel.EMAIL,), "")
+    return occasion_of(story.state, standing(story.state), telling, 9, story.now, None, frozenset()).known
+
+
+def test_the_clocks_of_most_readers_go_first():
+    telling = Telling("customers", Level.CUSTOMER, NoticeKind.UPDATED, Lane.UPDATE, (Channel.EMAIL,), "")
+    count = AudienceCount(total=9, zones={"Asia/Tokyo": 1, "UTC": 2, "Europe/Berlin": 5, "America/Lima": 1})
+    readers = readers_of(telling, count, None, a_policy())
+    assert readers.zones == ("Europe/Berlin", "UTC", "America/Lima", "Asia/Tokyo")
