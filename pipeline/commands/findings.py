@@ -18,7 +18,7 @@ from pipeline.decide.guard import RULES, Found, Said, examine
 from pipeline.decide.guard.model import Scope
 from pipeline.recorded import RecordedEvent, read
 from schemas import incident as events
-from schemas.base import Level, Severity, State, rfc3339
+from schemas.base import Level, State, rfc3339
 from schemas.incident import For, IncidentEvent
 from schemas.journal import NoticeKind
 
@@ -57,7 +57,6 @@ class _Story:
     """What was said of one incident so far."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    severity: Severity | None = None
     contact: bool = False
 
 
@@ -68,7 +67,6 @@ def posts(recorded: Iterable[RecordedEvent], language: str = "en") -> Iterator[P
         story = stories.setdefault(one.incident, _Story())
         before, fresh = dict(story.texts), dict(_texts(one.event))
         story.texts |= fresh
-        story.severity = one.event.severity or story.severity
         story.contact = story.contact or one.event.contact is not None
         if fresh:
             said = _said(one.event, story, frozenset(fresh), before, language)
@@ -84,7 +82,6 @@ def _said(event: IncidentEvent, story: _Story, fresh: frozenset[str], before: Ma
         language=language,
         outside=True,
         final=kind in {NoticeKind.RESOLVED, NoticeKind.MAINTENANCE_COMPLETED},
-        severity=story.severity,
         texts=dict(story.texts),
         fresh=fresh,
         before=before,

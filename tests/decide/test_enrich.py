@@ -40,6 +40,7 @@ CATALOGUE = {
             "on duty": {"name": DESK.name, "reach": DESK.reach},
         },
         "Search": {"when it fails": {"en": "You find nothing."}},
+        "Shops": {"when it fails": {"en": "Shops are shut.", "de": "Läden sind zu."}},
         "Mail": {},
     },
     "regions": {"Europe": {"also called": ["EU"]}},
@@ -143,6 +144,7 @@ def test_a_translation_stays_as_long_as_the_text_that_it_translates():
 def test_the_translation_of_what_no_longer_holds_goes_with_it(event, turn):
     german = Translation(title="Karten", summary="Alt.", consequences=FELT)
     assert after(state(translations={"de": german}), event, turn).translations == {"de": Translation(title="Karten")}
+    assert after(state(translations={"de": german}), event.model_copy(update={"title": "C"}), turn).translations is None
     only = state(translations={"de": Translation(summary="Alt.")})
     assert after(only, event, turn).translations is None
 
@@ -187,6 +189,8 @@ def test_what_the_failing_of_a_part_means_is_said_where_the_event_does_not(polic
     two = facts(state(), Known(components=("Payments", "Mail", "Search", "Else")), policy)
     assert two["consequences"] == ({"now": "You cannot pay. You find nothing."}, why)
     assert "translations" not in two, "in German it would be half of it"
+    both = facts(state(), Known(components=("Payments", "Shops")), policy)
+    assert both["translations"][0] == {"de": {"consequences": {"now": "Sie können nicht zahlen. Läden sind zu."}}}
     for known, turn in (
         (Known(components=("Payments",), consequences=Consequences(now="It is slow.")), UPDATE),
         (Known(components=("Mail",)), UPDATE),

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.base import Severity
 from schemas.journal import NoticeKind
 
 Action = Literal["mend", "hold", "refuse", "off"]
@@ -27,7 +26,6 @@ class Said:
     """Read by the public, customers or executives, not by technical and internal readers."""
     final: bool
     """A resolution, or completed maintenance."""
-    severity: Severity | None
     texts: Mapping[str, str]
     """Path of the field to its text, only what this level may see: "title", "consequences.now", "root_cause"."""
     fresh: frozenset[str]

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.decide.guard import Said, examine
-from schemas.base import Severity
 from schemas.journal import NoticeKind
 
 ENDS = {NoticeKind.RESOLVED, NoticeKind.MAINTENANCE_COMPLETED}
@@ -17,7 +16,6 @@ def said(summary: str | None = None, language: str = "en", **other: Any) -> Said
     usual = {
         "outside": True,
         "final": kind in ENDS,
-        "severity": Severity.MAJOR,
         "fresh": frozenset(texts),
         "before": {},
         "has_contact": True,
