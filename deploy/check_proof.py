@@ -1,6 +1,5 @@
 # Checks what one person was told, with nothing of Tocsin: python check_proof.py PROOF.json log.pub
 # Needs Python 3.11 and the package `cryptography`. log.pub: the log's public key, which you have from elsewhere.
-# fmt: off
 import hashlib, json, re, sys
 from base64 import b64decode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -38,7 +37,8 @@ def check(proof, keys):
     said, who = [sealed(shown, size, root) for shown in proof["entries"]], proof["subscriber"]
     for told in proof["messages"]:
         plan, end = said[told["intended"]], said[told["ended"]]
-        need((plan["type"][-11:], end["type"][-8:]) == ("intended.v1", "ended.v1"), "entries that say something else")
+        types = [f"io.tocsin.delivery.{name}.v1" for name in ("intended", "ended")]
+        need([plan["type"], end["type"]] == types, "entries that say something else")
         need([who] == plan["recipients"] == [one["recipient"] for one in end["outcomes"]], "what another was told")
         need(plan["incident"] == end["incident"] == proof["incident"] and end["at"] == told["at"], "another incident")
         need(all(plan[key] == end[key] for key in ("notice_id", "seq", "channel")), "the end of another message")
@@ -50,7 +50,7 @@ def check(proof, keys):
         def fill(text): return re.sub(r"\{\{t(\d{1,3})\}\}", lambda m: [*row[int(m[1]):], m[0]][0], text)
         says = {k: fill(v) for k, v in json.loads(content).items() if type(v) is str and k not in ("channel", "encoding")}
         need(says == told["says"], "other words")
-        parts = [part.encode() for part in ("intent", proof["incident"], str(plan["seq"]), who, plan["channel"])]
+        parts = map(str.encode, ("intent", proof["incident"], str(plan["seq"]), who, plan["channel"]))
         intent = sha(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hex()[:32]
         need(all(said[at]["intent_id"] == intent for at in told["receipts"]), "the receipt of another message")
         print(f"TRUE: {end['at']}, by {plan['channel']}, {told['result']}:\n{says.get('subject', '')}\n{says['text']}")

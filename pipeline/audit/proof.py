@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.audit.people import commitment_of, part_of
 from pipeline.audit.reading import Gathered, Kept
 from pipeline.audit.told import Message
-from pipeline.audit.tree import inclusion_proof, leaf_hash
+from pipeline.audit.tree import Levels, leaf_hash
 from pipeline.audit.vouching import Distrusted, size_said
 from pipeline.audit.words import exact, said_in
 from pipeline.errors import AuditError
@@ -100,6 +100,7 @@ class _Shown:
         except Distrusted as error:
             raise AuditError(f"the checkpoint vouches for nothing: {error}") from None
         self._leaves = gathered.leaves[:size]
+        self._tree = Levels(self._leaves)
         self._kept = {kept.entry.index: kept for kept in gathered.kept}
         self._subscriber = subscriber
         self.entries: list[dict[str, Any]] = []
@@ -133,7 +134,7 @@ class _Shown:
         shown: dict[str, Any] = {
             "index": index,
             "entry": kept.value.decode(),
-            "path": [one.hex() for one in inclusion_proof(self._leaves, index)],
+            "path": [one.hex() for one in self._tree.inclusion_proof(index)],
         }
         if part is not None:
             shown["part"] = {

@@ -1,11 +1,16 @@
 """Reading a log wherever it lies: whether it is sound, and what stands in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
 
 from pipeline.audit.findings import Result
 from pipeline.audit.held import Held
 from pipeline.audit.places import Place
+from pipeline.audit.seal import NOTHING_BEFORE
+from pipeline.audit.tree import leaf_hash
 from pipeline.audit.verify import Stored, Verification, Vouchers
 from schemas.audit import AuditEntry
 
@@ -56,23 +61,52 @@ class Gathered:
     vouchers: Vouchers
 
 
-async def gather(place: Place, wanted: Callable[[AuditEntry], bool], having: Sequence[str] = ()) -> Gathered:
-    """Reads the whole log once. Only what holds one of the words `having` is looked at, if there are any."""
-    vouched, words = place.vouchers(), [word.encode() for word in having]
-    verification, held = Verification(place.voids_allowed), Held()
+class Looking(Protocol):
+    """What is looked for. It is shown the entries in the log's order, and may remember."""
+
+    @property
+    def words(self) -> Sequence[str]:
+        """One of these stands in the bytes of every entry that it wants; none where nothing is known beforehand."""
+        ...
+
+    def may(self, entry: Mapping[str, Any]) -> bool:
+        """Whether an entry, as JSON, is worth looking at."""
+        ...
+
+    def wants(self, entry: AuditEntry) -> bool:
+        """Whether it is one."""
+        ...
+
+
+async def gather(place: Place, looking: Looking) -> Gathered:
+    """Reads the whole log once and keeps what is looked for, and the leaves of all."""
+    vouched, words = place.vouchers(), [word.encode() for word in looking.words]
+    verification = Verification(place.voids_allowed)
     kept: list[Kept] = []
     leaves: list[bytes] = []
+    last = NOTHING_BEFORE.hex()
     async for batch in place.stored():
         verification.read(batch)
         for value, _ in batch:
-            if value is None or not held.take(value):
+            entry = _linking(value, len(leaves), last)
+            if entry is None or value is None:
                 continue
-            leaves.append(held.chain.last)
+            leaves.append(leaf_hash(value))
+            last = leaves[-1].hex()
             if words and not any(word in value for word in words):
                 continue
-            if wanted(entry := AuditEntry.model_validate_json(value)):
-                kept.append(Kept(entry, value))
+            if looking.may(entry) and looking.wants(whole := AuditEntry.model_validate_json(value)):
+                kept.append(Kept(whole, value))
     return Gathered(kept, leaves, verification.result(vouched), vouched)
+
+
+def _linking(value: bytes | None, index: int, last: str) -> dict[str, Any] | None:
+    """The entry, if it is the next one; voids, and what is no entry, are the verification's to report."""
+    try:
+        entry: dict[str, Any] = orjson.loads(value or b"")
+        return entry if (entry["index"], entry["prev"]) == (index, last) else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 async def select(place: Place, wanted: Callable[[AuditEntry], bool]) -> tuple[list[AuditEntry], Result]:

@@ -1,6 +1,6 @@
 """Which sealed entries answer a question: by incident, person, channel, time, rule, approver, provider's id. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -48,7 +48,18 @@ class Search:
     question: Question
     _intents: set[str] = field(default_factory=set)
 
-    def fits(self, entry: AuditEntry) -> bool:
+    @property
+    def words(self) -> Sequence[str]:
+        """As the question's."""
+        return self.question.words
+
+    def may(self, entry: Mapping[str, Any]) -> bool:
+        """Others' receipts are most of a log, and are told apart before anything is made of them."""
+        if entry["record_type"] != ReceiptRecorded.TYPE or not (self.question.subscriber or self.question.incident):
+            return True
+        return (entry.get("body") or {}).get("intent_id") in self._intents
+
+    def wants(self, entry: AuditEntry) -> bool:
         """Whether this entry answers the question."""
         asked, body = self.question, entry.body or {}
         self._learn(entry, body)

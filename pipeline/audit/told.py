@@ -3,7 +3,8 @@
 A message counts as told once a provider took it; one whose end nobody knows is named as such: it may have arrived.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -37,26 +38,43 @@ class Message:
     receipts: tuple[int, ...] = ()
 
 
-def wanted(subscriber: str) -> Callable[[AuditEntry], bool]:
-    """A test of entries: may it say something about what `subscriber` was told, or about who they are?
+class About:
+    """Looks for what says something of what one person was told, or of who they are.
 
-    Receipts name only an intent, so that all of them may. What an entry that names them commits to stands after it.
+    A receipt names only an intent, which was said before it in the same partition. What an entry that names them
+    commits to stands right after it.
     """
 
-    def test(entry: AuditEntry) -> bool:
-        if entry.origin.topic == SUBSCRIBER_EVENTS_TOPIC.name:
-            return entry.subject == subscriber
-        if entry.record_type == RecipientsCommitted.TYPE:
-            return (entry.body or {}).get("of") == last[0]
-        if entry.origin.topic != DELIVERY_RECORDS_TOPIC.name:
-            return False
-        if entry.record_type != ReceiptRecorded.TYPE and subscriber not in recipients(entry):
-            return False
-        last[0] = entry.index
-        return True
+    def __init__(self, subscriber: str) -> None:
+        self._subscriber = subscriber
+        self._intents: set[str] = set()
+        self._last = -1
+        self.words: Sequence[str] = (
+            json.dumps(subscriber, ensure_ascii=False),
+            ReceiptRecorded.TYPE,
+            RecipientsCommitted.TYPE,
+        )
 
-    last = [-1]
-    return test
+    def may(self, entry: Mapping[str, Any]) -> bool:
+        """Others' receipts are most of a log, and are told apart before anything is made of them."""
+        body = entry.get("body") or {}
+        if entry["record_type"] == RecipientsCommitted.TYPE:
+            return bool(body.get("of") == self._last)
+        return entry["record_type"] != ReceiptRecorded.TYPE or body.get("intent_id") in self._intents
+
+    def wants(self, entry: AuditEntry) -> bool:
+        """Whether it says something of them."""
+        body = entry.body or {}
+        if entry.origin.topic == SUBSCRIBER_EVENTS_TOPIC.name:
+            return entry.subject == self._subscriber
+        if entry.record_type in (RecipientsCommitted.TYPE, ReceiptRecorded.TYPE):
+            return True
+        if entry.origin.topic != DELIVERY_RECORDS_TOPIC.name or self._subscriber not in recipients(entry):
+            return False
+        if entry.record_type == DeliveriesIntended.TYPE:
+            self._intents.add(intent_id(body["incident"], body["seq"], self._subscriber, body["channel"]))
+        self._last = entry.index
+        return True
 
 
 def recipients(entry: AuditEntry) -> list[str]:

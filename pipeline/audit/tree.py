@@ -60,23 +60,53 @@ class CompactRange:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root over these leaf hashes."""
-    return CompactRange().extend(leaves).root()
+    """The root over these leaf hashes. A node without a neighbour goes up as it is, which is RFC 6962's own shape."""
+    level = list(leaves)
+    while len(level) > 1:
+        above = [sha256(b"\x01" + level[at] + level[at + 1]).digest() for at in range(0, len(level) - 1, 2)]
+        level = [*above, level[-1]] if len(level) % 2 else above
+    return level[0] if level else EMPTY_ROOT
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """PATH(index, leaves) of RFC 6962 section 2.1.1. Raises IndexError when there is no such leaf."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"there is no leaf {index} in a tree of {len(leaves)}")
+    return _inclusion(index, len(leaves), lambda begin, end: root_of(leaves[begin:end]))
+
+
+class Levels:
+    """The whole tree, for whoever needs many proofs from it: 64 bytes a leaf, and each proof a few hashes."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self.size = len(leaves)
+        self._levels = [leaves]
+        while len(below := self._levels[-1]) > 1:
+            self._levels.append([node_hash(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+
+    def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
+        """As the function of this name."""
+        return _inclusion(index, self.size, self._root)
+
+    def _root(self, begin: int, end: int) -> bytes:
+        height = (end - begin - 1).bit_length()
+        if end - begin == 1 << height:
+            return self._levels[height][begin >> height]
+        middle = begin + _left_size(end - begin)
+        return node_hash(self._root(begin, middle), self._root(middle, end))
+
+
+def _inclusion(index: int, size: int, root: Callable[[int, int], bytes]) -> tuple[bytes, ...]:
+    """`root` gives the root over the leaves from one to before another."""
+    if not 0 <= index < size:
+        raise IndexError(f"there is no leaf {index} in a tree of {size}")
     proof: list[bytes] = []
-    begin, end = 0, len(leaves)
+    begin, end = 0, size
     while end - begin > 1:
         middle = begin + _left_size(end - begin)
         if index < middle:
-            proof.append(root_of(leaves[middle:end]))
+            proof.append(root(middle, end))
             end = middle
         else:
-            proof.append(root_of(leaves[begin:middle]))
+            proof.append(root(begin, middle))
             begin = middle
     return tuple(reversed(proof))
 
@@ -116,7 +146,7 @@ def consistency_since(before: CompactRange, since: Sequence[bytes]) -> tuple[byt
 
 
 def _consistency(first: int, size: int, root: Callable[[int, int], bytes]) -> tuple[bytes, ...]:
-    """`root` gives the root over the leaves from one to before another."""
+    """`root` as of an inclusion."""
     if not 0 < first <= size:
         raise IndexError(f"a tree of {first} leaves is no prefix of a tree of {size}")
     proof: list[bytes] = []

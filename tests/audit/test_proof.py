@@ -163,7 +163,45 @@ def a_place_outside(p: Proof) -> None:
     shown["part"]["position"] += 4
 
 
+def a_longer_path(p: Proof) -> None:
+    p["entries"][0]["path"] = ["00" * 32, *p["entries"][0]["path"]]
+
+
+def part_changed(p: Proof) -> None:
+    part = p["entries"][p["messages"][0]["ended"]]["part"]
+    part["leaf"] = part["leaf"].replace(f"<{ANNA}.1@mail>", "<other@mail>")
+    p["messages"][0]["provider_id"] = "<other@mail>"
+
+
+def another_kind(p: Proof) -> None:
+    p["messages"][0]["kind"] = "resolved"
+
+
+def another_person_and_nothing_that_tells(p: Proof) -> None:
+    p["subscriber"] = BEN
+    p["addresses"] = []
+    for told in p["messages"]:
+        told["receipts"] = []
+
+
+def whole_end_of_another_message(p: Proof) -> None:
+    first, second = p["messages"]
+    p["messages"] = [{**first, **{name: second[name] for name in ("ended", "result", "provider_id", "at", "receipts")}}]
+
+
+def plan_as_its_whole_end(p: Proof) -> None:
+    told = p["messages"][0]
+    at = json.loads(p["entries"][told["intended"]]["entry"])["body"]["record"]["at"]
+    told.update(ended=told["intended"], result=None, provider_id=None, at=at)
+
+
+def address_of_another(p: Proof) -> None:
+    p["addresses"] = [p["messages"][1]["intended"]]
+
+
 FALSE = (
+    a_longer_path, part_changed, another_kind, another_person_and_nothing_that_tells, whole_end_of_another_message,
+    plan_as_its_whole_end, address_of_another,
     entry_changed, another_result, words_changed, other_words_shown, another_zone, another_person, part_renamed,
     a_shorter_path, a_turned_path, another_incident, another_moment, end_of_another_message, plan_as_its_end,
     receipt_of_another, another_root, another_size, re_signed, another_provider_id, a_place_outside,

@@ -64,7 +64,7 @@ def test_an_unknown_that_was_sent_again_counts_once():
 
 def found(**asked) -> list[str]:
     search = Search(Question(**asked))
-    return [entry.record_type.split(".")[-2] for entry in ENTRIES if search.fits(entry)]
+    return [entry.record_type.split(".")[-2] for entry in ENTRIES if search.wants(entry)]
 
 
 def test_a_search_takes_what_fits_all_that_is_asked():
@@ -89,7 +89,7 @@ def test_every_entry_that_answers_holds_one_of_the_words_that_it_is_looked_for_b
         question = Question(**asked)
         search = Search(question)
         for one in LOG.sealed:
-            if search.fits(one.entry):
+            if search.wants(one.entry):
                 assert not question.words or any(word.encode() in one.value for word in question.words)
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline.audit import note, vouching
 from pipeline.audit.checkpoint import (
+    Notary,
     checkpoint_path,
     key_path,
     load_key,
@@ -19,8 +20,8 @@ from pipeline.audit.checkpoint import (
     public_keys,
 )
 from pipeline.audit.findings import Kind, Result
-from pipeline.audit.note import Checkpoint, PublicKey, change_of_key, sign
-from pipeline.audit.seal import Sealed, seal_own
+from pipeline.audit.note import Checkpoint, PublicKey, change_of_key, sign, signature_line
+from pipeline.audit.seal import Chain, Sealed, seal_own
 from pipeline.audit.verify import Vouchers, exported, verify
 from pipeline.cli import app
 from pipeline.errors import AuditError
@@ -83,6 +84,39 @@ def test_a_key_that_the_one_before_did_not_introduce_is_none():
     body = {"note": changed[3].entry.body["note"].replace(line(NEW), line(THIRD))}
     own = seal_own(changed[2].chain, KeyIntroduced(**body), START)
     assert kinds(check([*changed[:3], own], 4, OLD)) == [(Kind.KEY, 3)]
+
+
+@pytest.mark.parametrize("signers", [(THIRD, NEW), (OLD, THIRD), (OLD,), (NEW,)])
+def test_an_introduction_is_signed_by_the_old_key_and_the_new_one(signers):
+    text = change_of_key(4, NAME, OLD, NEW).partition("\n\n")[0] + "\n"
+    said = f"{text}\n{''.join(signature_line(text, NAME, key) for key in signers)}"
+    before = rotated()[:3]
+    own = seal_own(before[-1].chain, KeyIntroduced(note=said), START)
+    assert kinds(check([*before, own], 4, OLD)) == [(Kind.KEY, 3)]
+
+
+def test_each_key_is_introduced_by_the_one_before_it():
+    """The old key is gone once it has introduced the new one: another introduction by it is a thief's."""
+    log = rotated()
+    stolen = KeyIntroduced(note=change_of_key(8, NAME, OLD, THIRD))
+    own = seal_own(log[-1].chain, stolen, START)
+    assert kinds(check([*log, own], 8, NEW)) == [(Kind.CHECKPOINT, None)]
+    fine = KeyIntroduced(note=change_of_key(8, NAME, NEW, THIRD))
+    assert check([*log, seal_own(log[-1].chain, fine, START)], 8, NEW).ok
+
+
+def test_a_key_does_not_sign_before_its_introduction_is_signed_for(tmp_path):
+    notary = Notary(tmp_path, lambda: 0.0)
+    notary.follow(Chain())
+    make_key(next_key_path(tmp_path))
+    said = notary.introduction(0, ())
+    introduced = [said.note.split("\n")[4]]
+    own = seal_own(Chain(), said, START)
+    notary.follow(own.chain)
+    assert not notary.change_key(introduced)
+    notary.sign(own.chain)
+    assert not notary.change_key(())
+    assert notary.change_key(introduced)
 
 
 def test_an_introduction_counts_only_in_the_place_that_it_was_signed_for():

@@ -10,6 +10,7 @@ from pymerkle import InmemoryTree
 from pipeline.audit.tree import (
     EMPTY_ROOT,
     CompactRange,
+    Levels,
     ProofError,
     consistency_proof,
     consistency_since,
@@ -96,6 +97,15 @@ def test_a_proof_of_inclusion_is_the_one_that_pymerkle_gives(values, data):
     leaf, *path = oracle.prove_inclusion(index + 1).path
     assert leaf == leaf_hash(values[index])
     assert list(inclusion_proof(hashes(values), index)) == path
+
+
+@given(VALUES)
+def test_the_whole_tree_gives_the_same_proofs(values):
+    leaves = hashes(values)
+    tree = Levels(leaves)
+    assert [tree.inclusion_proof(n) for n in range(len(leaves))] == [
+        inclusion_proof(leaves, n) for n in range(len(leaves))
+    ]
 
 
 @given(VALUES, st.data())

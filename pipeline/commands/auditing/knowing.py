@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pipeline.audit.places import Place, place_of
 from pipeline.audit.reading import Gathered, gather
-from pipeline.audit.told import Message, told, wanted
+from pipeline.audit.told import About, Message, told
 from pipeline.audit.words import exact, readable, renderings, said_in
 from pipeline.commands.auditing.asking import AsJson, At, Export, InArchive, Person, moment_of, warn
 from pipeline.commands.timelines import printable
@@ -49,9 +49,7 @@ async def read(
     place: Place, subscriber: str, until: datetime | None, incident: str | None
 ) -> tuple[Gathered, list[Message], dict[str, Rendering]]:
     """Everything sealed about the person, what they had been told, the words. Raises NotFound for a stranger."""
-    gathered = await gather(
-        place, wanted(subscriber), [f'"{subscriber}"', ReceiptRecorded.TYPE, "recipients_committed"]
-    )
+    gathered = await gather(place, About(subscriber))
     if not any(kept.entry.record_type != ReceiptRecorded.TYPE for kept in gathered.kept):
         raise NotFound(
             f"nothing is sealed about a subscriber {subscriber!r} ({gathered.result.entries} entries in the log)"

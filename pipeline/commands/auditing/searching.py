@@ -45,7 +45,7 @@ def search_command(
     if question == Question():
         raise ConfigurationError("ask for something: --incident, --subscriber, --rule … (`tocsin audit search --help`)")
     search = Search(question)
-    found = asyncio.run(gather(place_of(Settings(), export, archive), search.fits, question.words))
+    found = asyncio.run(gather(place_of(Settings(), export, archive), search))
     warn(found.result)
     if as_json:
         for kept in found.kept:

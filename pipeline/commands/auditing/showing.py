@@ -3,7 +3,8 @@
 import asyncio
 import json
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -50,7 +51,7 @@ def show_command(
 
 
 async def _one(place: Place, number: int, as_json: bool) -> None:
-    found = await gather(place, lambda entry: entry.index == number, [f'"index":{number},'])
+    found = await gather(place, _Numbered(number))
     warn(found.result)
     if not found.kept:
         raise NotFound(f"there is no entry {number}: the log has {found.result.entries}, from 0 on")
@@ -62,6 +63,18 @@ async def _one(place: Place, number: int, as_json: bool) -> None:
     typer.echo(f"leaf {leaf_hash(value).hex()}, {'signed for' if number < signed else 'not signed for yet'}")
     for line in json.dumps(json.loads(value), ensure_ascii=False, indent=2).splitlines():
         typer.echo(printable(line))
+
+
+class _Numbered:
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.words = (f'"index":{number},',)
+
+    def may(self, entry: Mapping[str, Any]) -> bool:
+        return bool(entry["index"] == self._number)
+
+    def wants(self, entry: AuditEntry) -> bool:
+        return True
 
 
 def said(entry: AuditEntry) -> str:
