@@ -94,7 +94,8 @@ class Appender:
                 await sources.open()
                 if self._archiver is not None:
                     await self._archiver.once()
-                await self._tell(sources)
+                if not self.archive_late:
+                    await self._tell(sources)
                 at_work()
                 async with self._witnessed():
                     async with self._archiving():
@@ -285,10 +286,13 @@ class Appender:
     async def _follow(self, sources: Sources) -> None:
         while not self._stopping.is_set():
             batch = await sources.poll()
+            late = self.archive_late
             while self.archive_late and not self._stopping.is_set():
                 await asyncio.sleep(LOCK_EVERY_S)
             if self._stopping.is_set():
                 return  # what was read and is not sealed is read again
+            if late and not batch:
+                await self._tell(sources)
             if batch:
                 await self._seal(batch)
             await self._introduce(sources)

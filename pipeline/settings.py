@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         description="how long Kafka keeps the log and the renderings; unset: for ever",
     )
     archive_behind_s: float = Field(
-        default=300.0, gt=0, description="how long the archive may be out of reach before sealing stops, in seconds"
+        default=300.0, ge=10, description="how long the archive may be out of reach before sealing stops, in seconds"
     )
 
     database_url: SecretStr | None = Field(

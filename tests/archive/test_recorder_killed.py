@@ -42,7 +42,11 @@ def real() -> list[RecordedEvent]:
 async def all_sealed(settings: Settings, count: int) -> bool:
     """Whether so many records are sealed, once each; what the log says of itself is not counted."""
     entries = [codec.decode(r, AuditEntry).data async for r in connect.read_all(settings, topics.AUDIT_LOG.name)]
-    of_others = [entry.record_id for entry in entries if entry.origin.topic != topics.AUDIT_LOG.name]
+    of_others = [
+        (entry.record_type, entry.subject, entry.record_id)
+        for entry in entries
+        if entry.origin.topic != topics.AUDIT_LOG.name
+    ]
     assert len(set(of_others)) == len(of_others)
     return len(of_others) >= count
 
