@@ -20,7 +20,8 @@ from pipeline.settings import Settings
 from schemas.ids import derived
 
 SCHEMA, BUILDING, BEFORE = "tocsin", "tocsin_building", "tocsin_before"
-PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous={}; PRAGMA busy_timeout=30000"
+PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous={}; PRAGMA busy_timeout=30000; PRAGMA secure_delete=ON"
+"""The last: what an erased person had chosen is overwritten with zeros, not only let go."""
 
 
 class Home(Protocol):

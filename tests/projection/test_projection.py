@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from pipeline.audit.places import place_of
 from pipeline.audit.seal import seal_own
 from pipeline.errors import AuditError
-from pipeline.projection.homes import Home
+from pipeline.projection.homes import Home, home
 from pipeline.projection.rebuilding import Part, from_place, rebuild
 from pipeline.projection.store import Store
 from pipeline.projection.tables import COUNTS, DELIVERIES, PLACE, REACH
@@ -27,8 +27,9 @@ from schemas.codec import Record
 from schemas.delivery import Result
 from schemas.ids import derived
 from schemas.journal import NoticeDecided, NoticeHeld
-from schemas.subscriber import Erased
+from schemas.subscriber import Choices, Erased, SealedContact, Subscribed
 from tests.audit.logs import record, seal_all, subscribed, unsubscribed
+from tests.conftest import MakeSettings
 from tests.projection.made import (
     SOME,
     apply,
@@ -228,6 +229,31 @@ async def test_whoever_is_erased_leaves_no_more_than_that_there_was_someone(stor
     assert left == {"subscriber", "kind", "erased", "opted_out", "at", "state"}
     assert "customers" not in ann["state"]
     assert "token" not in ann["state"].replace('"address_tokens"', "")
+
+
+async def test_what_an_erased_person_had_chosen_is_overwritten_in_the_file(make_settings: MakeSettings) -> None:
+    where = home(make_settings())
+    store = await where.new()
+    joined = Subscribed(
+        choices=Choices(audiences=("customers",), channels=(Channel.EMAIL,)),
+        contact=SealedContact(nonce="", ciphertext=""),
+        address_tokens={},
+        consent="asked at the fair",
+    )
+    one = record(topics.SUBSCRIBER_EVENTS_TOPIC, joined, id="s", subject="ann", offset=0)
+    gone = record(topics.SUBSCRIBER_EVENTS_TOPIC, Erased(), id="e", subject="ann", offset=1)
+    log, file = sealed(one, gone), Path(str(store.engine.url.database))
+
+    async def on_disk() -> bytes:
+        async with store.engine.connect() as connection:
+            await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        return file.read_bytes()
+
+    await apply(store, log[:1])
+    assert b"asked at the fair" in await on_disk()
+    await apply(store, log[1:])
+    assert b"asked at the fair" not in await on_disk()
+    await store.close()
 
 
 async def parts(log: list[bytes], each: int = 40):
