@@ -18,6 +18,7 @@ class Kind(StrEnum):
     ROOT = "wrong root"
     CHECKPOINT = "checkpoint"
     KEY = "key"
+    COMMITMENT = "commitment"
 
 
 @dataclass(frozen=True, slots=True)

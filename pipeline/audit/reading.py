@@ -29,14 +29,17 @@ class Linked:
 
 
 async def verified(
-    place: Place, vouched: Vouchers | None = None, read: Callable[[int], object] = lambda _: None
+    place: Place,
+    vouched: Vouchers | None = None,
+    read: Callable[[int], object] = lambda _: None,
+    people: bool = False,
 ) -> Result:
     """Verifies the log. The checkpoint is read before it, so that the log can only have grown since.
 
-    `read` is told how many records more were read.
+    `read` is told how many records more were read. `people`: as of `verify`.
     """
     vouched = vouched or place.vouchers()
-    verification = Verification(place.voids_allowed)
+    verification = Verification(place.voids_allowed, people)
     async for batch in place.stored():
         verification.read(batch)
         read(len(batch))

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.audit.commitments import Commitments
 from pipeline.audit.damage import Item, Sequel, drop_voids, examine
 from pipeline.audit.findings import Finding, Kind, Result
 from pipeline.audit.vouching import (
@@ -49,13 +50,16 @@ class Vouchers:
 NOTHING = Vouchers()
 
 
-def verify(stored: Iterable[Stored], vouchers: Vouchers = NOTHING, *, voids_allowed: bool = False) -> Result:
+def verify(
+    stored: Iterable[Stored], vouchers: Vouchers = NOTHING, *, voids_allowed: bool = False, people: bool = False
+) -> Result:
     """Verifies a whole log, from its first entry on.
 
     `voids_allowed`: in the topic, appends of one who was no longer the appender stay, and readers pass over them; in
-    an export there must be none. A checkpoint without a key vouches for nothing, and is refused.
+    an export there must be none. A checkpoint without a key vouches for nothing, and is refused. `people`: whether what
+    is committed to of each person is reckoned again as well, which takes longer.
     """
-    verification = Verification(voids_allowed)
+    verification = Verification(voids_allowed, people)
     verification.read(stored)
     return verification.result(vouchers)
 
@@ -68,8 +72,9 @@ def exported(lines: Iterable[bytes]) -> Iterable[Stored]:
 class Verification:
     """A verification that takes the log in pieces, in order."""
 
-    def __init__(self, voids_allowed: bool = False) -> None:
+    def __init__(self, voids_allowed: bool = False, people: bool = False) -> None:
         self._voids_allowed = voids_allowed
+        self._commitments = Commitments() if people else None
         self._leaves: list[bytes] = []
         self._roots: dict[int, bytes] = {}
         self._ids: set[str] = set()
@@ -91,6 +96,8 @@ class Verification:
                     self._roots[size] = root
                 if self._voids_allowed:
                     self._ids.add(entry["record_id"])
+                if self._commitments is not None:
+                    self._commitments.take(entry)
                 if entry["record_type"] == INTRODUCTION:
                     self._introductions.append(entry)
                 size += 1
@@ -100,7 +107,7 @@ class Verification:
 
     def result(self, vouchers: Vouchers = NOTHING) -> Result:
         """What is to be said of everything read so far."""
-        findings: list[Finding] = []
+        findings = list(self._commitments.findings) if self._commitments else []
         signed = _signed(vouchers, _changes(self._introductions, findings), findings)
         cosigned, cosigned_at = _cosigned(vouchers, findings)
         heads = [head for head in (signed, cosigned) if head is not None]

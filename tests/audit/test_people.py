@@ -5,12 +5,15 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.audit.findings import Kind
 from pipeline.audit.people import commitment_of, part_of
-from pipeline.audit.seal import Chain, seal, seal_own, source_of
+from pipeline.audit.seal import Chain, Sealed, seal, seal_own, source_of
 from pipeline.audit.tree import leaf_hash, verify_inclusion
-from schemas.audit import AuditEntry
+from pipeline.audit.verify import exported, verify
+from schemas.audit import AuditEntry, RecipientsCommitted
 from schemas.delivery import Result
-from tests.audit.logs import receipt
+from tests.audit import asked
+from tests.audit.logs import START, receipt
 from tests.audit.test_appender import appending, publish, the_log, verified
 from tests.audit.test_timeline import ended, intended
 
@@ -82,3 +85,30 @@ async def test_a_commitment_that_a_crash_left_out_is_made_up_for(own_broker):
     entries = [AuditEntry.model_validate_json(record.value) for record in await the_log(own_broker)]
     assert [entry.record_type.split(".")[-2] for entry in entries] == ["intended", "recipients_committed"]
     assert entries[1] == seal_own(alone.chain, commitment_of(alone.entry), alone.entry.appended_at).entry
+
+
+def checked(log: list[Sealed]) -> list[tuple[Kind, int | None]]:
+    result = verify(exported(one.value for one in log), people=True)
+    return [(finding.kind, finding.index) for finding in result.findings]
+
+
+def test_the_verifier_reckons_each_commitment_again_by_itself():
+    log = asked.sealed()
+    place = next(n for n, one in enumerate(log) if one.entry.record_type == RecipientsCommitted.TYPE)
+    true = RecipientsCommitted.model_validate(log[place].entry.body)
+    assert checked(log) == []
+    for false in ({"root": "0" * 64}, {"people": 2}, {"of": 0}):
+        own = seal_own(log[place - 1].chain, true.model_copy(update=false), START)
+        assert checked([*log[:place], own]) == [(Kind.COMMITMENT, place)]
+        assert verify(exported(one.value for one in [*log[:place], own])).ok  # only who asks for it waits for it
+
+
+def test_a_commitment_that_is_missing_or_of_nothing_is_found():
+    log = asked.sealed()
+    place = next(n for n, one in enumerate(log) if one.entry.record_type == RecipientsCommitted.TYPE)
+    record = receipt(77)
+    other = seal(log[place - 1].chain, record, source_of(record))
+    assert checked([*log[:place], other]) == [(Kind.COMMITMENT, place)]
+    said = RecipientsCommitted.model_validate(log[place].entry.body)
+    assert checked([*log[: place + 1], seal_own(log[place].chain, said, START)]) == [(Kind.COMMITMENT, place + 1)]
+    assert checked(log[:place]) == []  # the appender seals it next

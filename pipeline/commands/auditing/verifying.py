@@ -28,6 +28,9 @@ def verify_command(
     checkpoint: Annotated[Path | None, typer.Option(help="A signed checkpoint of your own keeping.")] = None,
     key: Annotated[Path | None, typer.Option(help="The log's public key (log.pub) of your own keeping.")] = None,
     witness: Annotated[Path | None, typer.Option(help="The witness's public key (witness.pub) of your own.")] = None,
+    people: Annotated[
+        bool, typer.Option("--people", help="Reckon again what is committed to of each person; takes longer.")
+    ] = False,
 ) -> None:
     """Find any changed, missing, repeated or reordered entry, and say which. Exit status 1 if there is one."""
     settings = Settings()
@@ -40,7 +43,7 @@ def verify_command(
         cosigned=given.cosigned if witness else own.cosigned,
         witness=given.witness if witness else own.witness,
     )
-    report(asyncio.run(_verified(place, vouched)))
+    report(asyncio.run(_verified(place, vouched, people)))
 
 
 def report(result: Result) -> None:
@@ -64,10 +67,10 @@ def report(result: Result) -> None:
     typer.echo(f"log verified: {result.entries} entries")
 
 
-async def _verified(place: Place, vouched: Vouchers) -> Result:
+async def _verified(place: Place, vouched: Vouchers, people: bool) -> Result:
     with _bar() as bar:
         task = bar.add_task("", total=await place.extent())
-        return await verified(place, vouched, lambda count: bar.advance(task, count))
+        return await verified(place, vouched, lambda count: bar.advance(task, count), people)
 
 
 def _bar() -> Progress:
