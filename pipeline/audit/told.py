@@ -13,6 +13,7 @@ from schemas.audit import AuditEntry, RecipientsCommitted
 from schemas.base import Channel
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, ReceiptRecorded, Result
 from schemas.ids import intent_id
+from schemas.subscriber import Merged
 from schemas.topics import DELIVERY_RECORDS_TOPIC, SUBSCRIBER_EVENTS_TOPIC
 
 COUNTS = {Result.ACCEPTED, Result.UNKNOWN}
@@ -75,6 +76,14 @@ class About:
             self._intents.add(intent_id(body["incident"], body["seq"], self._subscriber, body["channel"]))
         self._last = entry.index
         return True
+
+
+def merged_into(entries: Iterable[AuditEntry], until: datetime | None = None) -> tuple[str, datetime] | None:
+    """As whom the person is told by that moment, and since when, if they turned out to be the same as another."""
+    for entry in entries:
+        if entry.record_type == Merged.TYPE and (until is None or entry.appended_at <= until):
+            return str((entry.body or {}).get("into")), entry.appended_at
+    return None
 
 
 def recipients(entry: AuditEntry) -> list[str]:

@@ -12,14 +12,16 @@ from typer.testing import CliRunner
 from pipeline.audit.checkpoint import public_key_path
 from pipeline.audit.proof_page import SCRIPT
 from pipeline.audit.search import Question, Search
-from pipeline.audit.told import told
+from pipeline.audit.told import merged_into, told
 from pipeline.broker import connect
 from pipeline.cli import app
+from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.base import Channel
 from schemas.delivery import Result
+from schemas.subscriber import Merged
 from tests.audit.asked import ANNA, BEN, CORA, EVERYONE, LOG, RECORDS, at, ended, intended, words
-from tests.audit.logs import seal_all
+from tests.audit.logs import record, seal_all
 from tests.audit.test_appender import appending, publish
 from tests.audit.test_timeline import INCIDENT, journal, tell
 from tests.entries import MAIL
@@ -60,6 +62,14 @@ def test_an_unknown_that_was_sent_again_counts_once():
     again = ended(Channel.EMAIL, Result.ACCEPTED, ANNA)
     entries = [one.entry for one in seal_all([intended(MAIL, Channel.EMAIL, ANNA), first, again])]
     assert channels(ANNA, entries=entries) == [(Channel.EMAIL, Result.ACCEPTED)]
+
+
+def test_who_turned_out_to_be_another_is_told_as_them_from_then_on():
+    event = record(topics.SUBSCRIBER_EVENTS_TOPIC, Merged(into=BEN), id="m", subject=ANNA, offset=9, at=at(50))
+    entries = [one.entry for one in seal_all([*RECORDS[:1], event])]
+    assert merged_into(entries) == (BEN, at(50))
+    assert merged_into(entries, at(49)) is None
+    assert merged_into(ENTRIES) is None
 
 
 def found(**asked) -> list[str]:

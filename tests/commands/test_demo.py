@@ -144,5 +144,12 @@ def test_the_whole_of_it_ends_with_a_verified_log(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(r"log verified: [1-9]\d+ entries", done.stdout.splitlines()[-1])
-    for shown in ("Message-ID: <", "List-Unsubscribe-Post: ", "one SMS", "one post on X", "accepted", "of the promises kept"):
+    for shown in (
+        "Message-ID: <",
+        "List-Unsubscribe-Post: ",
+        "one SMS",
+        "one post on X",
+        "accepted",
+        "of the promises kept",
+    ):
         assert shown in done.stdout

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pipeline.audit.places import Place, place_of
 from pipeline.audit.reading import Gathered, gather
-from pipeline.audit.told import About, Message, told
+from pipeline.audit.told import About, Message, merged_into, told
 from pipeline.audit.words import exact, readable, renderings, said_in
 from pipeline.commands.auditing.asking import AsJson, At, Export, InArchive, Person, moment_of, warn
 from pipeline.commands.timelines import printable
@@ -43,6 +43,8 @@ def who_knew_command(
         sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z) + b"\n")
         return
     show(Console(highlight=False, width=None if sys.stdout.isatty() else 100), subscriber, until, messages, words)
+    if (other := merged_into((kept.entry for kept in gathered.kept), until)) is not None:
+        typer.echo(f"\nsince {rfc3339(other[1])} they are told as {other[0]}: ask of them as well")
 
 
 async def read(
