@@ -77,6 +77,9 @@ def made_one(row: Registration, others: Sequence[Registration]) -> Registration:
             email=row.contact.email or other.contact.email,
             phone=row.contact.phone or other.contact.phone,
             handle=row.contact.handle or other.contact.handle,
+            webhook=row.contact.webhook or other.contact.webhook,
+            webhook_secret=(row if row.contact.webhook else other).contact.webhook_secret,
+            apprise=row.contact.apprise or other.contact.apprise,
         )
         chosen = [c for c in other.choices.channels if contact.address(c) == other.contact.address(c)]
         choices = row.choices.model_copy(

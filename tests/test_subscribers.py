@@ -54,6 +54,13 @@ ANNA = Registration(
 KEY, SUBSCRIBED = subscribers.subscribed(VAULT, ANNA, "anna")
 
 
+URL, SIGNS = "https://hooks.example.com/tocsin", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+HOOK = (
+    "id,email,webhook_url,webhook_secret,apprise_url,audiences\n",
+    f"hook,,{URL},{SIGNS},ntfys://somewhere,technical\n",
+)
+
+
 def after(*events: Message, start: Subscriber | None = None) -> Subscriber:
     folded = start
     for second, event in enumerate(events):
@@ -393,6 +400,19 @@ def test_two_who_turn_out_to_be_the_same_become_one_and_an_opt_out_of_either_hol
     assert "is told as the subscriber mail" in (gone.refused or "")
 
 
+def test_where_webhooks_and_notifications_go_is_kept_when_two_become_one() -> None:
+    roster = Roster()
+    imported([HOOK[0], "mail,a@example.com,,,,customers\n", HOOK[1]], roster)
+    was = roster.contact(VAULT, "hook")
+    [planned] = imported(
+        ["id,email,webhook_url,webhook_secret,audiences\n", f"mail,a@example.com,{URL},{SIGNS},customers\n"], roster
+    )
+    assert list(planned.absorbed) == ["hook"]
+    contact = roster.contact(VAULT, "mail")
+    assert was is not None
+    assert contact == was.model_copy(update={"email": "a@example.com"})
+
+
 def test_addresses_are_found_whatever_order_the_partitions_are_read_in() -> None:
     roster = Roster()
     imported(MAIL_AND_PHONE, roster)
@@ -489,6 +509,7 @@ def test_what_is_exported_comes_to_the_same_elsewhere(form: str) -> None:
     roster = Roster()
     imported(CSV, roster)
     imported(WISHES, roster)
+    imported(HOOK, roster)
     asked("new,new@example.com,,customers", roster)
     asked("paid,paid@example.com,+15005550007,customers", roster, Terms(consent="contract"))
     roster.apply("anna", Complained(channel=EMAIL), AT)
