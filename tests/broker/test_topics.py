@@ -3,10 +3,11 @@ import sys
 
 import pytest
 from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from pipeline.broker import connect
 from pipeline.broker.embedded import EmbeddedBroker
-from pipeline.broker.topics import ensure, mismatches
+from pipeline.broker.topics import AT_MOST, ensure, mismatches
 from pipeline.errors import TopicMismatch
 from pipeline.processes import environment
 from pipeline.settings import Settings
@@ -32,6 +33,7 @@ def test_a_topic_as_it_is_declared_is_right(topic: topics.Topic, settings: Setti
         (topics.INCIDENT_EVENTS, {"message.timestamp.type": "CreateTime"}, "LogAppendTime"),
         (topics.AUDIT_LOG, {"retention.ms": "604800000"}, "-1"),
         (topics.DEAD_LETTERS, {"retention.ms": "1000"}, "at least 2592000000"),
+        (topics.SUBSCRIBER_KEYS, {"segment.ms": "604800000"}, "at most 600000"),
         (topics.INCIDENT_EVENTS, {"max.message.bytes": "1048588"}, "at least 4194304"),
     ],
 )
@@ -72,6 +74,17 @@ async def test_a_topic_that_someone_else_made_is_checked_and_the_others_are_crea
             "- subscribers has message.timestamp.type=CreateTime",
         ]
         assert await connect.partition_count(settings, "audit.log") == 1
+
+
+async def test_an_embedded_broker_of_before_forgets_as_soon_as_is_declared(make_settings: MakeSettings) -> None:
+    settings, keys = make_settings(partitions=2), topics.SUBSCRIBER_KEYS
+    before = {name: value for name, value in keys.config().items() if name not in AT_MOST}
+    async with EmbeddedBroker(settings.data_dir), connect.open_admin(settings) as admin:
+        await admin.create_topics([NewTopic(keys.name, 2, 1, topic_configs=before)])
+        await ensure(settings)
+        [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, keys.name)])
+        found = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+    assert {name: found[name] for name in keys.config()} == keys.config()
 
 
 async def test_a_deployment_creates_its_topics_with_one_command(make_settings: MakeSettings) -> None:
