@@ -50,6 +50,7 @@ WAKE_EVERY_S = 0.2
 COUNT_EVERY_S = 0.2
 SWEEP_EVERY_S = 60.0
 KEEP_EVERY_S = 10.0
+UNANSWERED_EVERY_S = 3600.0
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -136,6 +137,7 @@ class Deliver:
             self._background.run(self._wake())
             self._background.run(self._count())
             self._background.run(self._keep())
+            self._background.run(self._forget_unanswered())
             self._background.run(self._tell_spending())
         except Exception as error:
             die(error)
@@ -261,6 +263,12 @@ class Deliver:
         while True:
             await asyncio.sleep(KEEP_EVERY_S)
             await self._holdings.keep()
+
+    async def _forget_unanswered(self) -> None:
+        while True:
+            for holding in self._holdings.all():
+                await self._receiving.forget_unanswered(holding)
+            await asyncio.sleep(UNANSWERED_EVERY_S)
 
     async def _count(self) -> None:
         """Tells how many there are in each audience, under the policy in force."""

@@ -12,6 +12,7 @@ from pipeline import failpoints
 from pipeline.clock import Clock
 from pipeline.deliver import bounces
 from pipeline.deliver.bounces import Came
+from pipeline.deliver.forgetting import unanswered
 from pipeline.deliver.work import Told
 from pipeline.merging import as_event
 from pipeline.subscribers import key_record
@@ -122,6 +123,11 @@ class Receiving:
             await self._joining.tell(record, event.data, whole)
             await self._asking.ask(record, event.data, whole)
         return True
+
+    async def forget_unanswered(self, holding: Holding) -> None:
+        """Erases whoever was signed up and let the request for confirmation grow too old."""
+        for name in unanswered(holding.subscribers, self._clock()):
+            await self._say(name, Erased(because="unconfirmed"), derived("unanswered", name))
 
     async def _without_key(self, event: Message, subscriber: Subscriber) -> None:
         """Whoever wrote the event may have died before the tombstone, or may not know that there must be one."""

@@ -15,6 +15,7 @@ from schemas.base import Channel, Message, is_id, rfc3339
 from schemas.codec import Outgoing, Record, Undecodable
 from schemas.ids import derived
 from schemas.subscriber import (
+    SIGNED_UP,
     SUBSCRIBER_EVENTS,
     Bounced,
     Choices,
@@ -68,6 +69,8 @@ def fold(subscriber_id: str, subscriber: Subscriber | None, event: Message, at: 
         return subscriber
     if isinstance(event, SUBSCRIBER_EVENTS) and (opt_out := _opt_out(event, at)) is not None:
         return _opted_out(subscriber or _unheard_of(subscriber_id, at), *opt_out)
+    if isinstance(event, Erased) and event.because == "unconfirmed":
+        return subscriber if subscriber is None or not waits(subscriber) else _unanswered(subscriber, at)
     if isinstance(event, Erased):
         return _erased(subscriber or _unheard_of(subscriber_id, at), at)
     if subscriber is not None and (subscriber.erased or subscriber.merged_into is not None):
@@ -178,6 +181,20 @@ def _erased(subscriber: Subscriber, at: datetime) -> Subscriber:
         erased=True,
         at=max(subscriber.at, at),
     )
+
+
+def waits(subscriber: Subscriber) -> bool:
+    """Whether they signed up by themselves and have confirmed nothing yet."""
+    gone = subscriber.erased or subscriber.merged_into is not None
+    return (
+        subscriber.id.startswith(SIGNED_UP) and not gone and {*subscriber.address_tokens} <= {*subscriber.unconfirmed}
+    )
+
+
+def _unanswered(subscriber: Subscriber, at: datetime) -> Subscriber:
+    """What is left: that an id is used up."""
+    at = max(subscriber.at, at)
+    return Subscriber(id=subscriber.id, kind=subscriber.kind, choices=NOTHING_CHOSEN, erased=True, at=at)
 
 
 def _merged(subscriber: Subscriber, event: Merged, at: datetime) -> Subscriber:

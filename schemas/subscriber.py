@@ -152,9 +152,14 @@ class Restarted(Message):
 
 
 class Erased(Message):
-    """The person is to be forgotten; their key goes, suppression tokens stay."""
+    """The person is to be forgotten; their key goes, suppression tokens stay.
+
+    `because` says what it was, if not their wish. `unconfirmed`: nobody answered the request for so long that its
+    link is too old. Nothing at all is kept then; whoever has confirmed meanwhile is not meant.
+    """
 
     TYPE: ClassVar[str] = "io.tocsin.subscriber.erased.v1"
+    because: Literal["unconfirmed"] | None = None
 
 
 SubscriberEvent = (

@@ -7,8 +7,12 @@ written.
 
 from datetime import datetime, timedelta
 
+from pipeline.deliver.people import People
+from pipeline.links import CONFIRM_WITHIN
+from pipeline.subscribers import waits
 from schemas import topics
 from schemas.codec import Outgoing, Record
+from schemas.subscriber import SIGNED_UP
 
 CLOSED_AFTER = timedelta(milliseconds=topics.KEYS_CLOSED_MS, seconds=1)
 """A segment is closed by a record that comes more than that after its first."""
@@ -44,3 +48,9 @@ class Forgetting:
 def closing(partition: int) -> Outgoing:
     """The record that closes the segment; a tombstone of nobody's, so that it goes as well."""
     return Outgoing(topics.SUBSCRIBER_KEYS.name, NOBODY, None, partition=partition)
+
+
+def unanswered(people: People, at: datetime) -> list[str]:
+    """Who signed up, or was signed up by somebody else, and let the request for confirmation grow too old."""
+    signed_up = (people[name].whole() for name in people if name.startswith(SIGNED_UP))
+    return [one.id for one in signed_up if waits(one) and one.at + CONFIRM_WITHIN < at]

@@ -2,15 +2,20 @@
 
 from datetime import timedelta
 
+from agents.holdings import Holding
 from agents.keeping import Keeping
-from pipeline.deliver.forgetting import CLOSED_AFTER, Forgetting, closing
+from pipeline import subscribers
+from pipeline.deliver.forgetting import CLOSED_AFTER, Forgetting, closing, unanswered
 from pipeline.deliver.people import People
 from pipeline.deliver.roll import Roll
 from pipeline.deliver.store import LEFT_ALONE_S, Store, forsaken
+from pipeline.links import CONFIRM_WITHIN
+from pipeline.registrations import registration
 from pipeline.subscribers import event_record, fold, key_record
 from schemas import topics
+from schemas.base import Channel
 from schemas.codec import Record
-from schemas.subscriber import Bounced, Erased, SubscriberKey
+from schemas.subscriber import Bounced, Confirmed, Erased, SubscriberEvent, SubscriberKey
 from tests.deliver.given import AT, EMAIL, subscriber
 from tests.deliver.test_holdings import held
 from tests.deliver.test_keeping import VAULT, Log, started
@@ -113,3 +118,39 @@ def test_what_comes_back_from_an_erased_person_is_no_reason_to_hold_anything_of_
     person = held(*records).subscribers["s1"]
     assert person.erased
     assert not person.reachable
+
+
+def signed_up(*events: SubscriberEvent, unconfirmed: tuple[Channel, ...] = (EMAIL,)) -> Holding:
+    """The holding of somebody who filled in the form, and what happened since."""
+    row = registration({"audiences": ["customers"], "email": "ada@example.com"})
+    key, subscribed = subscribers.subscribed(VAULT, row, "signup.1", unconfirmed=unconfirmed)
+    given = [event_record("signup.1", event, AT) for event in (subscribed, *events)]
+    return held(key_record("signup.1", key, AT), *given)
+
+
+def test_who_never_confirmed_is_forgotten_once_the_link_is_too_old_and_nothing_is_kept():
+    holding = signed_up()
+    too_old = holding.subscribers["signup.1"].whole().at + CONFIRM_WITHIN
+    late = too_old + SECOND
+    assert unanswered(holding.subscribers, too_old) == []
+    assert unanswered(holding.subscribers, late) == ["signup.1"]
+    gone = signed_up(Erased(because="unconfirmed"))
+    person = gone.subscribers["signup.1"]
+    assert person.erased
+    assert (person.address_tokens, person.opted_out) == ({}, {})
+    assert gone.subscribers.key("signup.1") is None
+    assert unanswered(gone.subscribers, late) == []
+
+
+def test_who_has_confirmed_or_was_brought_in_by_an_operator_is_not_meant():
+    late = AT + CONFIRM_WITHIN + SECOND
+    confirmed = signed_up(Confirmed(channels=(EMAIL,)), Erased(because="unconfirmed"))
+    assert not confirmed.subscribers["signup.1"].erased
+    assert unanswered(confirmed.subscribers, late) == []
+    log = Log()
+    log.subscribe("s1")
+    brought = held(*log.records[topics.SUBSCRIBER_KEYS.name], *log.records[topics.SUBSCRIBER_EVENTS_TOPIC.name])
+    assert unanswered(brought.subscribers, late) == []
+    assert fold("s1", brought.subscribers["s1"].whole(), Erased(because="unconfirmed"), AT) == (
+        brought.subscribers["s1"].whole()
+    )
