@@ -10,6 +10,7 @@ import aiosmtplib
 import pytest
 
 from pipeline.bench.day.picture import picture
+from pipeline.bench.day.progress import called_at_once
 from pipeline.bench.day.story import DAY, one_day
 from pipeline.bench.day.telling import Size, tell
 from pipeline.bench.day.verdict import Arrived, OnRecord, fold, verdict
@@ -18,8 +19,11 @@ from pipeline.broker.kafka import fetch_jars, java
 from pipeline.errors import TocsinError
 from pipeline.recorded import read
 from pipeline.settings import REPOSITORY
-from schemas.base import Channel
+from schemas.base import Channel, rfc3339
+from schemas.command import WakeReason
 from schemas.delivery import DeliveriesEnded, Outcome, Result
+from schemas.ids import derived
+from schemas.journal import WakeScheduled
 from tests.system import eventually
 
 SHIPPED = read(sorted((REPOSITORY / "deploy" / "incidents").glob("*.json")))
@@ -92,6 +96,12 @@ def test_that_somebody_was_told_counts_whatever_comes_later() -> None:
     fold(found, ends, ended(Result.SUPPRESSED, "superseded"))
     assert ends == {("INC", 1, Channel.EMAIL): {"ada": (Result.ACCEPTED, "provider_accepted")}}
     assert found.unknown == 1
+
+
+def test_the_day_waits_for_the_wakes_of_what_is_overdue_and_for_no_later_ones() -> None:
+    wakes = [WakeScheduled(due=DAY + timedelta(seconds=s), reason=WakeReason.REMINDER) for s in (0.001, 300)]
+    entry = {"incident": "INC", "at": rfc3339(DAY), "decisions": [wake.model_dump(mode="json") for wake in wakes]}
+    assert called_at_once(entry) == {derived("wake", "INC", WakeReason.REMINDER, wakes[0].due.isoformat())}
 
 
 def a_day(seconds: float = 90.0) -> dict[str, Any]:

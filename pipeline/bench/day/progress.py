@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 import orjson
@@ -13,11 +14,21 @@ from pipeline.errors import TocsinError
 from pipeline.settings import Settings
 from schemas import topics
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Result
+from schemas.ids import derived
 
 PATIENCE_S: Final = 300.0
 """When nothing at all has come for so long, nothing more will."""
+AT_ONCE: Final = timedelta(seconds=1)
 Readers = Mapping[tuple[str, str], int]
 """How many are told of a notice, by audience and channel."""
+
+
+def called_at_once(entry: Mapping[str, Any]) -> set[str]:
+    """The ids, as the clock gives them, of the wakes that an entry asks for because something is overdue."""
+    now = datetime.fromisoformat(entry["at"]) + AT_ONCE
+    wakes = [decision for decision in entry["decisions"] if decision["decision"] == "wake_scheduled"]
+    due = [(wake["reason"], datetime.fromisoformat(wake["due"])) for wake in wakes]
+    return {derived("wake", entry["incident"], reason, at.isoformat()) for reason, at in due if at <= now}
 
 
 class Progress:
@@ -30,6 +41,7 @@ class Progress:
         self._changed = asyncio.Event()
         self.decided: set[str] = set()
         """The ids of the inputs that stand in the journal."""
+        self._called: set[str] = set()
         self.expected = 0
         """How many messages the journal's decisions amount to, counted without deliver's own code."""
         self.intended = 0
@@ -51,6 +63,10 @@ class Progress:
     def settled(self) -> int:
         """How many have come to their end, told or not."""
         return sum(count for result, count in self.ended.items() if result.terminal)
+
+    def quiet_after(self, event: str) -> bool:
+        """Whether it was decided on, and so was whatever it found overdue; everybody who hears of it has been told."""
+        return event in self.decided and self._called <= self.decided and self.settled >= self.expected
 
     async def follow(self) -> None:
         """Counts until it is cancelled."""
@@ -78,6 +94,7 @@ class Progress:
         if topic == topics.INCIDENT_JOURNAL.name:
             self.decided.add(data["input"]["id"])
             self.expected += sum(self._told(decision) for decision in data["decisions"])
+            self._called |= called_at_once(data)
         elif kind == DeliveriesIntended.TYPE:
             self.intended += len(data["recipients"])
         elif kind == DeliveriesEnded.TYPE:

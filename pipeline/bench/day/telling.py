@@ -102,8 +102,7 @@ async def _day(
         tasks = [beside.create_task(progress.follow()), beside.create_task(look_again_and_again())]
         for event in events:
             await connect.send(system.producer, outgoing(event, SPEED))
-            await progress.until(lambda event=event: event.id in progress.decided, "a decision")  # type: ignore[misc]
-            await progress.until(lambda: progress.settled >= progress.expected, "everybody's end")
+            await progress.until(lambda event=event: progress.quiet_after(event.id), f"what {event.id} brings")  # type: ignore[misc]
             passed_s = time.perf_counter() - begun
             say(f"{passed_s:8.1f} s  {event.at:%H:%M} {event.incident}  {progress.settled:,} settled")
         look()
