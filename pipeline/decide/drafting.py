@@ -93,7 +93,6 @@ def overtaken(state: IncidentState, plan: Plan, tellings: Iterable[Telling], pol
                 yield DraftVoided(draft=draft.id, audience=name, reason=reason)
         for draft in state.drafts.values():
             if draft.id not in voided and draft.telling.kind in ENDS and not plan.step.over:
-                voided.add(draft.id)
                 yield DraftVoided(draft=draft.id, audience=draft.telling.audience, reason="it goes on")
     if plan.step.turn.kind in ENDS and plan.step.known is not state.known:
         for draft in state.drafts.values():

@@ -269,9 +269,11 @@ def test_offices_that_close_at_the_same_moment_are_told_in_one_notice(at_three_i
     zones = {"Europe/Berlin": 5, "Europe/Paris": 3, "America/New_York": 2}
     story.around = Surroundings(census={"customers": AudienceCount(total=10, zones=zones)})
     story.take(opened(consequences=NOW, next_update_at=START + timedelta(days=5)), after=0)
-    assert of_office(story.passes(120)) == [
-        (datetime(2026, 3, 3, 15, 30, tzinfo=UTC), ("Europe/Berlin", "Europe/Paris"))
-    ]
+    assert told(story.decided[-1])["customers"].expected == 10
+    called = story.passes(120)
+    assert of_office(called) == [(datetime(2026, 3, 3, 15, 30, tzinfo=UTC), ("Europe/Berlin", "Europe/Paris"))]
+    (decision,) = [told(decided)["customers"] for decided in called if told(decided).get("customers")]
+    assert (decision.zones, decision.expected) == (("Europe/Berlin", "Europe/Paris"), 8)
 
 
 def test_an_office_that_was_told_just_before_it_closes_is_not_told_again(at_three_in_the_afternoon):

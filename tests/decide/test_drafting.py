@@ -108,6 +108,8 @@ def test_who_is_to_hear_nothing_gets_no_older_words_either(waiting):
         gone,
     ]
     assert voided(state, waiting, Plan(standing(state), decisions=(silent,))) == []
+    ended = with_drafts(waiting, draft(waiting, "public", KIND.RESOLVED))
+    assert voided(ended, waiting, Plan(step, decisions=(silent,))) == [("public-0", "public", silent.reason)]
     heard = replace(state, told=dict.fromkeys(("public", "partners"), waiting.state.told["technical"]))
     assert voided(heard, waiting, Plan(step, decisions=(silent,))) == []
 

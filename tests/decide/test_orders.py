@@ -42,6 +42,7 @@ def test_a_correction_names_the_entry_whose_readers_it_reaches():
     assert {n.corrects for n in out.notices} == {1}
     assert {n.kind for n in out.notices} == {NoticeKind.CORRECTION}
     assert told(out)["customers"].reason == "ordered by maria: it reaches those who got the wrong text"
+    assert told(out)["customers"].approved_by == (), "nobody had to approve it"
 
 
 def test_a_correction_says_what_was_wrong_and_what_is_right_on_every_channel_they_were_told_on():
