@@ -8,6 +8,7 @@ from jinja2.exceptions import SecurityError
 from pipeline import policy
 from pipeline.decide.rehearse import rehearse
 from pipeline.errors import PolicyError
+from pipeline.policy import wording
 from schemas.policy import PolicyPublished, hash_of
 from tests.policy.folders import DEFAULT, copied, replace
 
@@ -37,6 +38,7 @@ def test_a_template_of_a_team_takes_the_place_of_ours_for_all_languages_or_for_o
     own(directory, "sms.txt.j2", "{# ours for all #}")
     own(directory, "de/email.txt.j2", "{# only in German #}")
     own(directory, ".sms.txt.j2.swp", "what an editor leaves")
+    own(directory, "sms.txt.j2~", "what another leaves")
     published = policy.load(directory)
     names = {name for name in published.documents if name.startswith("templates/")}
     assert published.documents["templates/sms.txt.j2"] == "{# ours for all #}"
@@ -103,3 +105,11 @@ def test_a_template_that_names_what_its_readers_may_not_see_fails_the_rehearsal_
 def test_a_template_can_neither_reach_out_nor_change_anything_nor_be_random(text: str) -> None:
     with pytest.raises((PolicyError, SecurityError)):
         rehearse(with_template("email.txt.j2", text))
+
+
+def test_where_no_policy_has_words_ours_are_spoken() -> None:
+    spoken = wording.ours()
+    assert {f"templates/{name}" for name in spoken.list_templates()} == OURS
+    assert spoken.loader is not None
+    for name in spoken.list_templates():
+        assert spoken.loader.get_source(spoken, name)[0] == (wording.OURS / name).read_text("utf-8")
