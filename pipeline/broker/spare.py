@@ -23,6 +23,8 @@ from schemas.codec import Record
 KEEP_S = 24 * 60 * 60.0
 """A file that nobody wrote to for so long is dropped: the broker saves every second, however slowly. No topic that is
 put back keeps its records for less."""
+WORTH_A_THREAD = 20
+"""So few records are written at once where they are: on a busy machine a thread's turn takes longer than the disk."""
 FILE_BYTES = 32 * 1024 * 1024
 PUT_BACK = frozenset(
     topic.name
@@ -69,7 +71,11 @@ class Spare:
                 batch, self._waiting = self._waiting, []
                 error: BrokerError | None = None
                 try:
-                    await asyncio.to_thread(self._to_disk, [record for record, _ in batch])
+                    records = [record for record, _ in batch]
+                    if len(records) < WORTH_A_THREAD:
+                        self._to_disk(records)
+                    else:
+                        await asyncio.to_thread(self._to_disk, records)
                 except (OSError, sqlite3.Error) as caught:
                     error = BrokerError(
                         f"{self._folder} cannot be written ({caught}): the embedded broker may lose what it has taken, "
