@@ -250,3 +250,84 @@ def test_an_end_says_since_when_it_has_held(watched):
     story.take(IncidentResolved(summary="It works again."), after=5)
     story.passes(20)
     assert story.state.known.held_since == START + timedelta(minutes=10 if watched else 15)
+
+
+# --- edits
+
+
+def waiting() -> tuple[Story, NoticeHeld]:
+    line = "  customers:\n    level: customer"
+    story = Story(
+        policy=a_policy(audiences=f"{line} => {line}\n    needs approval: {{by: [communications], of: every notice}}")
+    )
+    held = of("customers", story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0), NoticeHeld)
+    return story, held
+
+
+def refusal(decided) -> tuple[str | None, str]:
+    (one,) = decisions(decided, CommandRefused)
+    return one.operator, one.reason
+
+
+def test_an_edit_is_refused_to_whom_it_is_not_for_and_says_to_whom_and_why():
+    story, held = waiting()
+    edit = Edit(draft=held.draft, facts=Facts(summary="Cards fail in Asia."))
+    roles = "holds none of the roles that decide on this draft"
+    assert refusal(story.take(edit, after=0, by=INTERN)) == (INTERN.name, roles)
+    gone = "there is no such draft (any more)"
+    assert refusal(story.take(Edit(draft="0" * 32, facts=edit.facts), after=0, by=MANAGER)) == ("maria", gone)
+    sorry = edit.model_copy(update={"facts": Facts(ownership="Our mistake.")})
+    by_event = "ownership needs the approval of legal: it is said by an event"
+    assert refusal(story.take(sorry, after=0, by=MANAGER)) == ("maria", by_event)
+    story.policy = a_policy(audiences="may hold => never tell: [{audience: customers, because: too small}]\nmay hold")
+    assert refusal(story.take(edit, after=0, by=MANAGER)) == ("maria", "never told: too small")
+    assert held.draft in {draft.id for draft in story.state.drafts.values()}
+
+
+def test_whoever_commands_may_edit_and_what_they_edited_waits_for_the_same_people():
+    story, held = waiting()
+    edited = story.take(Edit(draft=held.draft, facts=Facts(summary="Cards fail in Asia.")), after=0, by=MANAGER)
+    anew = of("customers", edited, NoticeHeld)
+    assert (anew.needs, anew.people, anew.refused, anew.by_operator) == (held.needs, held.people, False, False)
+    assert anew.reason.startswith("edited by maria")
+
+
+def test_a_draft_that_says_what_is_corrected_waits_anew_for_the_same_people():
+    line = "  customers:\n    level: customer"
+    asked = "needs approval: {by: [communications], of: [updated, impact changed, milestone]}"
+    story = Story(policy=a_policy(audiences=f"{line} => {line}\n    {asked}"))
+    story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0)
+    held = of("customers", story.take(IncidentUpdated(workaround="Pay in cash."), after=10), NoticeHeld)
+    out = story.take(correction(), after=0, by=MANAGER)
+    assert told(out)["customers"].kind is NoticeKind.CORRECTION
+    (anew,) = [one for one in decisions(out, NoticeHeld) if one.audience == "customers"]
+    assert (anew.needs, anew.people, anew.refused, anew.by_operator) == (held.needs, held.people, False, False)
+    assert anew.reason.startswith("corrected by maria")
+
+
+def test_a_correction_of_an_entry_that_told_nothing_names_who_ordered_it():
+    assert refusal(wrong().take(correction(seq=99), after=1, by=MANAGER)) == ("maria", "entry 99 told nobody anything")
+
+
+def test_a_correction_of_one_part_of_the_consequences_leaves_the_others():
+    story = wrong()
+    part = {"consequences": Consequences(lasting="Two orders were lost.")}
+    story.take(correction(**part), after=1, by=MANAGER)
+    assert story.state.known.consequences == NOW.model_copy(update={"lasting": "Two orders were lost."})
+
+
+def test_what_is_taken_back_is_known_as_it_was_told_last_before():
+    story = Story()
+    story.take(opened(summary="First.", consequences=NOW), after=0)
+    story.take(IncidentUpdated(summary="Second."), after=10)
+    third = story.take(IncidentUpdated(summary="Third.", workaround="Pay in cash."), after=10)
+    story.take(Retract(seq=third.entry.seq, explanation="That was a drill."), after=1, by=MANAGER)
+    assert (story.state.known.summary, story.state.known.workaround) == ("Second.", None)
+    alone = Story()
+    alone.take(opened(summary="First.", state="identified", consequences=NOW), after=0)
+    alone.take(Retract(seq=1, explanation="That was a drill."), after=1, by=MANAGER)
+    known = alone.state.known
+    assert (known.title, known.severity, known.state, known.components) == (
+        "Card payments fail", Severity.MAJOR, "identified", ("Payments",)
+    )  # fmt: skip
+    assert known.summary is None
