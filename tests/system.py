@@ -87,6 +87,17 @@ class Delivered:
         """Intents without a terminal outcome."""
         return {i for i in self.intended if i not in self.results or not self.results[i].terminal}
 
+    def of(self, incident: str) -> "Delivered":
+        """The same of one incident; of reasons nothing is said."""
+        ours = {i for i in self.intended if self.incidents[i] == incident}
+        return Delivered(
+            ours,
+            dict.fromkeys(ours, incident),
+            {i: self.channels[i] for i in ours},
+            {i: result for i, result in self.results.items() if i in ours},
+            Counter({i: n for i, n in self.unknowns.items() if i in ours}),
+        )
+
 
 class Process(Protocol):
     """What is asked of a room's process."""
@@ -260,10 +271,11 @@ class System:
         scratch.write_text("\n".join(f"{name}:{nth}" for name, nth in failpoints.items()))
         scratch.replace(run / "failpoint")
 
-    def log(self, room: str, worker: str = "1") -> str:
-        """The end of a room's log."""
+    def log(self, room: str, worker: str = "1", whole: bool = False) -> str:
+        """The end of a room's log, or the whole of it."""
         path = self._logs / f"{room}-{worker}.log"
-        return path.read_text(errors="replace")[-3000:] if path.exists() else ""
+        said = path.read_text(errors="replace") if path.exists() else ""
+        return said if whole else said[-3000:]
 
     def _ready_file(self, room: str) -> Path:
         return self.settings.data_dir / "run" / f"{room}.ready"

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -56,16 +57,62 @@ async def test_kafka_is_killed_and_restarted_during_sending(system: System, kafk
     await system.start("decide", "deliver")
     await tell(system)
     await system.sandbox.wait_for(lambda: len(system.sandbox.mails) > 3, timeout=60)
-    before = len(system.sandbox.mails)
+    before, begun = len(system.sandbox.mails), monotonic()
     await kafka.kill9()
     await kafka.start()
     async with supervised(system, "decide", "deliver"):
         found = await system.all_settled(INTENTS, within_s=180)
+    says, took = f"5 kill -9 of Apache Kafka after {before} mails", monotonic() - begun
+    verdict = judge(system, found, says, fired=before < INCIDENTS * 3 * PEOPLE, recovery_s=took)
+    verdict.check()
+    assert verdict.intents == INTENTS
+
+
+async def test_a_rebalance_during_sending_loses_nothing(system: System) -> None:
+    await system.start("decide", "deliver")
+    await tell(system)
+    await system.sandbox.wait_for(lambda: len(system.sandbox.mails) > 3, timeout=60)
+    before, begun = len(system.sandbox.mails), monotonic()
+    await system.start("deliver", worker="2")
+    assert await system.stop("deliver") == 0
+    found = await system.all_settled(INTENTS, within_s=180)
     verdict = judge(
-        system, found, f"kill -9 of Apache Kafka after {before} mails", fired=before < INCIDENTS * 3 * PEOPLE
+        system,
+        found,
+        f"6 one joins and another leaves after {before} mails",
+        fired=before < INCIDENTS * 3 * PEOPLE,
+        recovery_s=monotonic() - begun,
     )
     verdict.check()
     assert verdict.intents == INTENTS
+
+
+@pytest.mark.parametrize(("room", "number"), [("deliver", 7), ("decide", 24)])
+async def test_a_worker_that_was_paused_beyond_its_session_wakes_up_and_does_no_harm(
+    system: System, room: str, number: int
+) -> None:
+    """Both work on the same partitions then, as each believes for a moment: two workers race."""
+    await system.start("decide", "deliver")
+    await system.start(room, worker="2")
+    await tell(system)
+    await system.sandbox.wait_for(lambda: len(system.sandbox.mails) > 3, timeout=60)
+    begun, paused = monotonic(), system.processes[f"{room}-1"]
+    paused.send_signal(signal.SIGSTOP)
+    before = len(system.sandbox.mails)
+    await system.sandbox.wait_for(lambda: len(system.sandbox.mails) > before, timeout=60)
+    await system.publish("LATER", OPENED)
+    intents = INTENTS + 2 * PEOPLE + 1
+    await system.all_settled(intents, within_s=180)
+    fired = monotonic() - begun > system.settings.session_timeout_s
+    paused.send_signal(signal.SIGCONT)
+    await system.publish("LAST", OPENED)
+    intents += 2 * PEOPLE + 1
+    found = await system.all_settled(intents, within_s=180)
+    says = f"{number} {room} paused for longer than its session, and awake again"
+    verdict = judge(system, found, says, fired=fired, recovery_s=monotonic() - begun)
+    verdict.check()
+    assert verdict.intents == intents
+    assert paused.returncode is None
 
 
 @pytest.mark.parametrize("room", ["decide", "deliver"])

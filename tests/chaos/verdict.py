@@ -1,5 +1,6 @@
 """What every fault's run ends in: the sandboxes' own truth held against the records, and one line that says so."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from schemas.base import Channel
@@ -42,13 +43,26 @@ class Verdict:
         assert self.beyond_recorded_unknowns == 0, str(self)
 
 
-def judge(system: System, found: Delivered, injected: str, *, fired: int, recovery_s: float | None = None) -> Verdict:
+def judge(
+    system: System,
+    found: Delivered,
+    injected: str,
+    *,
+    fired: int,
+    recovery_s: float | None = None,
+    incident: str | None = None,
+) -> Verdict:
     """Compares. Lost: an intent that the records call accepted and that nobody took, or one without an end.
 
     Posts carry no intent, and two incidents may rightly be told in the same words: they are compared by number, with
-    those that were accepted, or of which nobody knew whether they were.
+    those that were accepted, or of which nobody knew whether they were. `incident`: only of this one, whose title names
+    it.
     """
-    mails, texts, posts = system.mails_by_intent(), system.texts_by_intent(), len(system.sandbox.posts)
+    mails, texts, posts = system.mails_by_intent(), system.texts_by_intent(), system.sandbox.posts
+    if incident is not None:
+        found = found.of(incident)
+        mails, texts = (Counter({i: n for i, n in took.items() if i in found.intended}) for took in (mails, texts))
+        posts = [post for post in posts if incident in post.text]
     accepted = {intent for intent, result in found.results.items() if result is Result.ACCEPTED}
     accepted_posts = len({i for i in accepted if found.channels[i] is Channel.X})
     unsure = {i for i, n in found.unknowns.items() if n and i not in accepted and found.channels[i] is Channel.X}
@@ -60,8 +74,8 @@ def judge(system: System, found: Delivered, injected: str, *, fired: int, recove
         injected=injected,
         fired=int(fired),
         intents=len(found.intended),
-        lost=len(found.open) + untaken + max(0, accepted_posts - posts),
-        duplicated_once_only=sum(n - 1 for n in texts.values()) + max(0, posts - accepted_posts - len(unsure)),
+        lost=len(found.open) + untaken + max(0, accepted_posts - len(posts)),
+        duplicated_once_only=sum(n - 1 for n in texts.values()) + max(0, len(posts) - accepted_posts - len(unsure)),
         duplicated_mails=sum(n - 1 for n in mails.values()),
         beyond_recorded_unknowns=sum(max(0, n - 1 - found.unknowns[intent]) for intent, n in mails.items()),
         unknown=found.unknowns.total(),
