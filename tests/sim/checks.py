@@ -49,7 +49,7 @@ class Books:
     intents: dict[tuple[Told, str], Work] = field(default_factory=dict)
     ends: dict[tuple[Told, str], set[Result]] = field(default_factory=lambda: defaultdict(set))
     unknowns: Counter[tuple[Told, str]] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
+    lost: list[tuple[Told, str]] = field(default_factory=list)
     attempts: list[tuple[datetime, DeliveryAttempted]] = field(default_factory=list)
     taken: Counter[tuple[Told, str]] = field(default_factory=Counter)
 
@@ -62,8 +62,10 @@ def books_of(world: "World", notices: dict[str, Notice]) -> Books:
     books = Books(ledgers=[Ledger() for _ in range(PARTITIONS)])
     homes: dict[tuple[Told, str], int] = {}
     for record, event in world.log.events(topics.DELIVERY_RECORDS_TOPIC):
-        data = event.data
-        books.ledgers[record.partition].apply(data)
+        data, ledger = event.data, books.ledgers[record.partition]
+        if isinstance(data, DeliveriesEnded):
+            books.lost += _lost(ledger, data)
+        ledger.apply(data)
         if isinstance(data, DeliveriesIntended | DeliveryAttempted):
             told = Told(data.incident, data.seq, data.channel)
             homes |= {(told, recipient): record.partition for recipient in data.recipients}
@@ -73,7 +75,6 @@ def books_of(world: "World", notices: dict[str, Notice]) -> Books:
             for outcome in data.outcomes:
                 intent = (Told(data.incident, data.seq, data.channel), outcome.recipient)
                 books.unknowns[intent] += outcome.result is Result.UNKNOWN
-                books.reasons[outcome.reason] += 1
                 if outcome.result.terminal:
                     books.ends[intent].add(outcome.result)
     for intent, partition in homes.items():
@@ -85,6 +86,17 @@ def books_of(world: "World", notices: dict[str, Notice]) -> Books:
         require(notice is not None, "I5", f"{message} was sent, and decided nowhere")
         books.taken[Told(notice.incident, notice.seq, message.channel), message.recipient] += times  # type: ignore[union-attr]
     return books
+
+
+def _lost(ledger: Ledger, ended: DeliveriesEnded) -> list[tuple[Told, str]]:
+    """Whom nothing would have brought back, so that they were parked.
+
+    Who had ended already is none of them: a worker that was away while another put an end on record, and whose own
+    attempt reached the log only then, may not know it. Its word is loud, and does not count.
+    """
+    told = Told(ended.incident, ended.seq, ended.channel)
+    lost = [outcome.recipient for outcome in ended.outcomes if outcome.reason == "waiting_work_lost"]
+    return [(told, r) for r in lost if (work := ledger.work(told, r)) is None or not work.terminal]
 
 
 def everything(world: "World") -> None:
@@ -169,7 +181,7 @@ def _every_notice_is_fanned_out(world: "World", notices: dict[str, Notice], book
 
 
 def _every_intent_has_one_end(books: Books) -> None:
-    require(not books.reasons["waiting_work_lost"], "I1", "waiting work was lost")
+    require(not books.lost, "I1", f"waiting work was lost: {books.lost}")
     for intent, work in books.intents.items():
         require(work.terminal, "I1", f"{intent} has no end: {work}")
         # whoever lost a partition in the middle of work may still write an end of their own: the first counts
