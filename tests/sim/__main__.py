@@ -55,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--first", type=int, help="the first of them; without it, where nobody has looked before")
+    parser.add_argument("--within", type=float, default=3600, help="seconds after which no more are begun")
     parser.add_argument("--seed", type=int, help="this one alone, with everything that it writes")
     asked = parser.parse_args()
     if asked.seed is not None:
@@ -66,7 +67,7 @@ def main() -> int:
     with ProcessPoolExecutor(workers) as pool:
         for ended in as_completed([pool.submit(tried, seeds) for seeds in chunks(first, asked.seeds)]):
             chunk = ended.result()
-            done += CHUNK
+            done = min(done + CHUNK, asked.seeds)
             if done % (CHUNK * 40) == 0:
                 print(f"{done} after {time.monotonic() - began:.0f} s", flush=True)
             fired += chunk.fired
@@ -74,10 +75,14 @@ def main() -> int:
                 if len(failed) < REPORTED_AT_MOST:
                     print(f"{why}\n  replay it: python -m tests.sim --seed {seed}", flush=True)
                 failed.append(seed)
+            if time.monotonic() - began > asked.within:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
     took_s = time.monotonic() - began
-    print(f"{asked.seeds} seeds in {took_s:.0f} s ({asked.seeds / took_s:.0f} a second), {len(failed)} failed")
+    sum_up = f"{done} of {asked.seeds} seeds in {took_s:.0f} s ({done / took_s:.0f} a second)"
+    print(f"{sum_up}, {len(failed)} failed")
     print(", ".join(f"{name} {fired[name]}" for name in FIRED))
-    missing = [name for name in FIRED if not fired[name]] if asked.seeds >= ENOUGH else []
+    missing = [name for name in FIRED if not fired[name]] if done >= ENOUGH else []
     if missing:
         print(f"never happened, so that nothing was shown of it: {', '.join(missing)}")
     return int(bool(failed or missing))
