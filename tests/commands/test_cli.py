@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 import typer
@@ -26,22 +25,11 @@ def test_help_names_every_subcommand() -> None:
     assert all(name in result.stdout for name in [*cli.COMMANDS, "worker"])
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_that_makes_anyone_wait() -> None:
     code = "import sys; from pipeline.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     loaded = set(done.stdout.split())
-    assert not loaded & {"aiokafka", "faust", "pydantic", "aiohttp", "fastapi", "pipeline.settings", "cloudevents"}
-
-
-def test_help_answers_within_half_a_second() -> None:
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", "--help"], capture_output=True, cwd=REPOSITORY, check=True
-        )
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.5
+    assert not loaded & {"aiokafka", "faust", "pydantic", "aiohttp", "fastapi", "sqlalchemy", "pipeline.settings", "cloudevents"}
 
 
 def test_an_error_that_its_user_can_act_on_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
