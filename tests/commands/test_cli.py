@@ -29,7 +29,16 @@ def test_help_imports_nothing_that_makes_anyone_wait() -> None:
     code = "import sys; from pipeline.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
     loaded = set(done.stdout.split())
-    assert not loaded & {"aiokafka", "faust", "pydantic", "aiohttp", "fastapi", "sqlalchemy", "pipeline.settings", "cloudevents"}
+    assert not loaded & {
+        "aiokafka",
+        "faust",
+        "pydantic",
+        "aiohttp",
+        "fastapi",
+        "sqlalchemy",
+        "pipeline.settings",
+        "cloudevents",
+    }
 
 
 def test_an_error_that_its_user_can_act_on_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
