@@ -86,7 +86,17 @@ def test_every_stage_takes_a_word_of_its_own_and_the_last_one_the_end(words, ask
     assert tellings(dues) == ([("customers", START + told_at * HOUR - MARGIN)] if told_at else [])
 
 
-@pytest.mark.parametrize(("within", "left"), [("8h", "2 hours"), ("2h", "30 minutes"), ("10m", "2 minutes")])
+@pytest.mark.parametrize(
+    ("within", "left"),
+    [
+        ("22h", "6 hours"),
+        ("8h", "2 hours"),
+        ("4h", "1 hour"),
+        ("2h", "30 minutes"),
+        ("10m", "2 minutes"),
+        ("4m", "1 minute"),
+    ],
+)
 def test_what_is_due_soon_says_in_how_many_hours_or_minutes(within, left):
     [due] = duty(state(), duties(customers=f"a word: {within}"))
     assert due.act.text == f"the a word to customers is due {left} from now"

@@ -240,4 +240,5 @@ def _reminded(state: IncidentState, due: Due) -> bool:
 
 def _span(span: timedelta) -> str:
     minutes = round(span.total_seconds() / 60)
-    return f"{round(minutes / 60)} hours" if minutes >= 60 else f"{minutes} minutes"
+    count, unit = (round(minutes / 60), "hour") if minutes >= 60 else (minutes, "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
