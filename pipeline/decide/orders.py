@@ -243,10 +243,7 @@ def _correct(
     drafts = tuple(_saying_it(state, order, policy))
     anew = tuple(draft.telling for draft in drafts)
     because = (f"corrected by {signer.operator}",)
-    forced = {
-        draft.telling.audience: Requirement(draft.needs, draft.people, draft.refused, draft.by_operator, because)
-        for draft in drafts
-    }
+    forced = {draft.telling.audience: Requirement(draft.needs, draft.people, False, False, because) for draft in drafts}
     return Ordered(step, (*tellings, *anew), unsaid, forced)
 
 

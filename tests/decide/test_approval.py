@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.decide.approval import missing
-from schemas.base import Severity
+from schemas.base import Lane, Severity
 from schemas.census import AudienceCount
 from schemas.command import Approve, Edit, Hold, Reject, Release
 from schemas.incident import (
@@ -153,6 +153,7 @@ def test_at_the_deadline_the_first_notice_goes_out_in_templated_words():
     safe = told(due)["customers"]
     assert safe.safe
     assert safe.kind is NoticeKind.OPENED
+    assert safe.lane is Lane.FIRST, "it waits behind no large update"
     mail = email_to("customers", due)
     for words in ("bank", "Card payments fail", "declined"):
         assert words not in mail.model_dump_json(), "nothing that somebody wrote, and nobody approved"
@@ -182,6 +183,16 @@ def test_the_end_goes_out_in_templated_words_before_the_promised_update_is_misse
     end = story.take(IncidentResolved(summary="Cards work again."), after=10)
     assert of("customers", end, NoticeHeld).kind is NoticeKind.RESOLVED
     assert ("customers", "resolved") in notices_told(story.passes(60))
+
+
+@pytest.mark.parametrize(("severity", "lane"), [(Severity.MAJOR, Lane.FIRST), (Severity.MINOR, Lane.UPDATE)])
+def test_the_safe_end_of_a_large_incident_is_told_first(severity, lane):
+    story = story_with_consent()
+    story.take(opened(severity, consequences=NOW), after=0)
+    story.passes(10)
+    story.ends(IncidentResolved(summary="Cards work again."), after=10)
+    (safe,) = [found for found in (told(d).get("customers") for d in story.passes(60)) if found is not None]
+    assert (safe.kind, safe.safe, safe.lane) == (NoticeKind.RESOLVED, True, lane)
 
 
 def test_the_end_that_nobody_approves_waits_an_hour_where_nothing_was_promised_and_as_long_as_the_promise_else():

@@ -240,6 +240,22 @@ def test_words_that_promise_what_has_passed_are_asked_about_anew_when_they_are_a
     assert bool([again for again in decisions(out, NoticeHeld) if again.audience == "customers"]) is not goes_out
 
 
+def test_a_correction_that_promises_what_has_passed_is_asked_about_anew_though_no_rule_asks_any_more():
+    story = wrong()
+    story.policy = two_must_agree().policy
+    promised = START + timedelta(minutes=20)
+    order = correction(summary="Cards fail in America.", next_update_at=promised)
+    held = of("customers", story.take(order, after=1, by=MANAGER), NoticeHeld)
+    press, lawyer = Operator("paula", ("communications",)), Operator("lara", ("legal",))
+    approve = Approve(draft=held.draft, content=held.content)
+    story.take(approve, after=1, by=press)
+    story.policy = a_policy()
+    out = story.take(approve, after=25, by=lawyer)
+    assert "customers" not in told(out)
+    anew = of("customers", out, NoticeHeld)
+    assert (anew.corrects, anew.needs) == (1, held.needs)
+
+
 @pytest.mark.parametrize("watched", [True, False])
 def test_an_end_says_since_when_it_has_held(watched):
     story = wrong()
@@ -292,6 +308,28 @@ def test_whoever_commands_may_edit_and_what_they_edited_waits_for_the_same_peopl
     assert anew.reason.startswith("edited by maria")
 
 
+def test_the_end_of_a_hold_lets_no_draft_out_that_somebody_edited_though_no_rule_asks_about_it_any_more():
+    story, held = waiting()
+    story.policy = a_policy()
+    story.take(Edit(draft=held.draft, facts=Facts(summary="Cards fail in Asia.")), after=0, by=MANAGER)
+    story.take(Hold(audiences=("customers",)), after=0, by=MANAGER)
+    assert "customers" not in told(story.take(Release(), after=0, by=MANAGER))
+
+
+def test_an_edit_of_a_correction_that_was_held_waits_for_an_approval_though_no_rule_asks_for_one_any_more():
+    story, plain = two_must_agree(), a_policy()
+    story.policy = plain
+    first = story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0)
+    story.policy = two_must_agree().policy
+    held = of("customers", story.take(correction(seq=first.entry.seq), after=1, by=MANAGER), NoticeHeld)
+    story.policy = plain
+    edit = Edit(draft=held.draft, facts=Facts(summary="Cards fail in Asia."))
+    out = story.take(edit, after=1, by=MANAGER)
+    anew = of("customers", out, NoticeHeld)
+    assert "customers" not in told(out)
+    assert (anew.corrects, anew.needs) == (first.entry.seq, ("communications", "legal"))
+
+
 def test_a_draft_that_says_what_is_corrected_waits_anew_for_the_same_people():
     line = "  customers:\n    level: customer"
     asked = "needs approval: {by: [communications], of: [updated, impact changed, milestone]}"
@@ -303,6 +341,29 @@ def test_a_draft_that_says_what_is_corrected_waits_anew_for_the_same_people():
     (anew,) = [one for one in decisions(out, NoticeHeld) if one.audience == "customers"]
     assert (anew.needs, anew.people, anew.refused, anew.by_operator) == (held.needs, held.people, False, False)
     assert anew.reason.startswith("corrected by maria")
+
+
+def test_the_end_of_a_hold_lets_no_draft_out_that_was_corrected_though_no_rule_asks_about_it_any_more():
+    line = "  customers:\n    level: customer"
+    story = Story(policy=a_policy(audiences=f"{line} => {line}\n    needs approval: {{by: [legal], of: [updated]}}"))
+    story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0)
+    of("customers", story.take(IncidentUpdated(workaround="Pay in cash."), after=10), NoticeHeld)
+    story.policy = a_policy()
+    anew = of("customers", story.take(correction(), after=0, by=MANAGER), NoticeHeld)
+    assert anew.needs == ("legal",)
+    story.take(Hold(audiences=("customers",)), after=0, by=MANAGER)
+    assert "customers" not in told(story.take(Release(), after=0, by=MANAGER))
+
+
+def test_a_draft_that_the_guard_refused_may_be_approved_once_a_correction_has_mended_its_words():
+    story = Story(policy=a_policy(guard="admission: hold => admission: refuse"))
+    story.take(opened(summary="Cards fail in Europe.", consequences=NOW), after=0)
+    held = of("customers", story.take(IncidentUpdated(workaround="This was our mistake."), after=10), NoticeHeld)
+    assert held.refused
+    mended = correction(summary="Cards fail in America.", workaround="Pay in cash.")
+    anew = of("customers", story.take(mended, after=0, by=MANAGER), NoticeHeld)
+    out = story.take(Approve(draft=anew.draft, content=anew.content), after=1, by=Operator("paula", anew.needs))
+    assert "Pay in cash." in email_to("customers", out).text
 
 
 def test_a_correction_of_an_entry_that_told_nothing_names_who_ordered_it():
@@ -331,3 +392,15 @@ def test_what_is_taken_back_is_known_as_it_was_told_last_before():
         "Card payments fail", Severity.MAJOR, "identified", ("Payments",)
     )  # fmt: skip
     assert known.summary is None
+
+
+def test_what_is_taken_back_is_forgotten_though_not_everybody_was_told_it():
+    story, held = waiting()
+    story.take(Approve(draft=held.draft, content=held.content), after=1, by=Operator("paula", ("communications",)))
+    seq = story.state.told["customers"].words[-1].seq
+    assert next(iter(story.state.told)) != "customers", "others were told before them, by another entry"
+    assert not any(
+        word.seq == seq for name, one in story.state.told.items() if name != "customers" for word in one.words
+    )
+    story.take(Retract(seq=seq, explanation="That was a drill."), after=1, by=MANAGER)
+    assert story.state.known.summary is None

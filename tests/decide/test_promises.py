@@ -233,6 +233,17 @@ def test_while_an_operator_holds_them_the_promise_is_broken_on_record():
     assert not decisions(passed, InputIgnored), "a call that finds a promise broken found something"
 
 
+def test_a_call_that_finds_a_promise_broken_and_nothing_to_tell_found_something():
+    manager = Operator("maria", ("incident-manager",))
+    story = Story()
+    story.take(opened(Severity.MINOR, next_update_at=PROMISED, **SCOPE), after=0)
+    story.take(Hold(audiences=("customers",)), by=manager)
+    story.take(IncidentResolved(summary="Cards work again."), after=10)
+    (passed,) = [decided for decided in story.passes(60) if decisions(decided, PromiseBroken)]
+    assert not told(passed)
+    assert not decisions(passed, InputIgnored)
+
+
 def test_news_that_comes_too_late_breaks_the_promise_even_before_the_clock_calls():
     story = Story()
     story.take(opened(next_update_at=PROMISED))
