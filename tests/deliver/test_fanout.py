@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.fanout import NONE, SETTLED_EVERY, STRETCH, channels_for, walk, why_not
+from pipeline.deliver.fanout import NONE, SETTLED_EVERY, STRETCH, channels_for, once_more, walk, why_not
 from schemas.base import Level, Severity
 from schemas.delivery import MAX_BATCH
 from schemas.journal import NoticeKind
-from schemas.notice import Notice
-from tests.deliver.given import EMAIL, SMS, X, batches, group, mail, notice, post, subscriber, text
+from schemas.notice import Manners, Notice, PlayedClock
+from tests.deliver.given import AT, EMAIL, SMS, X, batches, group, mail, notice, post, subscriber, text
 
 BOTH = (mail(), text())
 
@@ -161,6 +161,7 @@ def test_a_second_fan_out_writes_the_same_batches() -> None:
     once = list(batches(notice(), 3, subscribers, {}))
     again = list(batches(notice(), 3, dict(reversed(subscribers.items())), {}))
     assert once == again
+    assert len({batch.batch_id for batch in once}) == len(once) == 4
 
 
 def test_whoever_takes_over_goes_on_where_all_were_settled_and_writes_what_the_dead_one_would_have() -> None:
@@ -202,6 +203,18 @@ def test_a_batch_is_as_urgent_as_its_notice_and_has_a_name_that_no_other_has() -
     assert len({batch.batch_id for batch in made}) == len(made)
 
 
+def test_a_batch_carries_what_its_recipients_are_treated_by() -> None:
+    carried: dict[str, Any] = {
+        "kind": NoticeKind.CORRECTION,
+        "corrects": 1,
+        "manners": Manners(at_most={SMS: 2}, cap_window_s=3600),
+        "never": (group("technical"),),
+        "clock": PlayedClock(time=AT, speed=60.0, real=AT),
+    }
+    [made] = batches(notice(seq=3, **carried), 0, {"a": subscriber("a")}, {"a": frozenset({SMS})})
+    assert {name: getattr(made, name) for name in carried} == carried
+
+
 def test_a_correction_goes_on_where_it_was_left_as_well() -> None:
     correction = notice(kind=NoticeKind.CORRECTION, corrects=1, seq=3)
     heard = {id_: frozenset({EMAIL}) for id_ in ("a", "b", "c")}
@@ -212,6 +225,55 @@ def test_a_correction_goes_on_where_it_was_left_as_well() -> None:
 def test_who_was_told_and_is_not_known_any_more_is_put_on_record() -> None:
     [made] = batches(notice(closing=True), 0, {}, {"gone": frozenset({SMS})})
     assert (made.channel, made.recipients) == (SMS, ("gone",))
+
+
+def test_who_is_erased_is_told_nothing_and_the_rule_says_so() -> None:
+    assert why_not(subscriber(erased=True), notice()) == "erased"
+
+
+def test_a_fan_out_begins_with_whoever_comes_first_whatever_their_id() -> None:
+    subscribers = {id_: subscriber(id_) for id_ in ("0", "A", "a")}
+    assert [made.recipients for made in batches(notice(), 0, subscribers, {})] == [("0", "A", "a")]
+
+
+# --- what a person orders once more
+
+
+def test_what_is_ordered_once_more_comes_to_each_at_their_own_turn_and_in_the_words_that_they_chose() -> None:
+    offered = notice(renderings=(mail(zones=("Asia/Tokyo",)), mail("de"), text()))
+    people = {
+        "a": subscriber("a"),
+        "b": subscriber("b", time_zone="Asia/Tokyo"),
+        "c": subscriber("c", language="de"),
+        "d": subscriber("d"),
+        "e": subscriber("e"),
+    }
+    turns = {"gone": 2, "e": 2, "d": 2, "c": 2, "b": 2, "a": 3}
+    made = list(once_more(offered, EMAIL, turns, people, "order-1"))
+    assert [batch.attempt for batch in made] == [2, 2, 2, 3], "whoever waited for fewer turns goes first"
+    assert {(batch.attempt, batch.rendering.language, batch.zone, batch.recipients) for batch in made} == {
+        (2, "en", "UTC", ("d", "e", "gone")),
+        (2, "en", "Asia/Tokyo", ("b",)),
+        (2, "de", "UTC", ("c",)),
+        (3, "en", "UTC", ("a",)),
+    }
+    assert {(batch.channel, batch.ordered, batch.notice_id) for batch in made} == {
+        (EMAIL, "order-1", offered.notice_id)
+    }
+
+
+def test_what_is_ordered_once_more_has_names_that_no_other_has_and_the_same_ones_again() -> None:
+    turns = {f"s{n:04}": 2 for n in range(2 * MAX_BATCH + 1)}
+    people = {id_: subscriber(id_) for id_ in turns}
+
+    def ordered(seq: int, channel: Any) -> list[Any]:
+        return list(once_more(notice(seq=seq), channel, turns, people, "order-1"))
+
+    made = [batch for seq in (1, 2) for channel in (EMAIL, SMS) for batch in ordered(seq, channel)]
+    assert len({batch.batch_id for batch in made}) == len(made) == 12
+    assert [len(batch.recipients) for batch in made[:3]] == [MAX_BATCH, MAX_BATCH, 1]
+    assert [id_ for batch in made[:3] for id_ in batch.recipients] == list(turns)
+    assert ordered(1, EMAIL) == made[:3]
 
 
 NAMES = st.lists(st.sampled_from(["customers", "technical", "Search", "Billing", "EU", "US"]), max_size=2).map(tuple)
