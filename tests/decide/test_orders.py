@@ -9,13 +9,14 @@ from schemas.command import Approve, Correct, Edit, Hold, PublishNow, Reject, Re
 from schemas.incident import (
     Consequences,
     Facts,
+    ImpactChanged,
     IncidentResolved,
     IncidentUpdated,
     MaintenanceScheduled,
     MaintenanceStarted,
     MonitoringStarted,
 )
-from schemas.journal import CommandRefused, DraftVoided, FieldWithheld, NoticeHeld, NoticeKind
+from schemas.journal import CommandRefused, DraftVoided, FieldWithheld, NoticeHeld, NoticeKind, PromiseMade
 from tests.decide.saying import decisions, of, opened
 from tests.decide.stories import START, Operator, Story, a_policy, email_to, notice_to, told
 
@@ -60,6 +61,15 @@ def test_later_words_that_said_the_same_wrong_thing_are_corrected_too():
     seqs = sorted(n.corrects for n in out.notices if n.notice_id and n.audience == "customers")
     assert len(seqs) == 2
     assert len({n.notice_id for n in out.notices}) == len(out.notices)
+
+
+def test_a_later_word_that_promised_the_same_wrong_time_is_corrected_too():
+    story = wrong()
+    again = ImpactChanged(severity=Severity.MAJOR, summary="Cards fail in Asia.")
+    second = story.take(again, after=0.5)  # promises are made in full minutes
+    assert of("customers", second, PromiseMade).due == START + timedelta(minutes=45)
+    out = story.take(correction(next_update_at=START + timedelta(minutes=90)), after=1, by=MANAGER)
+    assert sorted(n.corrects for n in out.notices if n.audience == "customers") == [1, second.entry.seq]
 
 
 def test_what_is_right_is_known_from_then_on():
