@@ -63,10 +63,15 @@ class BrokerProcess(ABC):
 
     @property
     def is_running(self) -> bool:
-        """Whether our broker process lives (a zombie does not)."""
+        """Whether our broker process lives (a zombie does not).
+
+        Of a child only its end counts: killed, its first thread is a zombie while others still hold the port.
+        """
         process = self._process
-        if process is None or (isinstance(process, psutil.Popen) and process.poll() is not None):
+        if process is None:
             return False
+        if isinstance(process, psutil.Popen):
+            return process.poll() is None
         try:
             return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:

@@ -19,7 +19,7 @@ from tests.system import System
 pytestmark = pytest.mark.chaos
 
 
-@pytest.mark.parametrize("mails", [1, 30, 70])
+@pytest.mark.parametrize("mails", [1, 12, 30])  # where the end overtakes all else there are three times 12
 async def test_the_embedded_broker_is_killed_during_sending(tmp_path: Path, mails: int) -> None:
     said: list[str] = []
     settings = Settings(_env_file=None, data_dir=tmp_path, partitions=3, session_timeout_s=10)

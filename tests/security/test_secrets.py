@@ -129,12 +129,12 @@ async def test_everything_listens_on_loopback_only_and_no_command_line_holds_a_s
         async def runs() -> bool:
             said = runfile.read_live(tmp_path / "run" / "up.json") or {}
             names = said.get("processes", {}).keys()
-            ready = [tmp_path / "run" / f"{name}.ready" for name in ("decide", "deliver", "record", "web")]
-            return len(names) == 5 and all(path.exists() for path in ready)
+            ready = [tmp_path / "run" / f"{name}.ready" for name in ("decide", "deliver", "record", "web", "projector")]
+            return len(names) == 6 and all(path.exists() for path in ready)
 
         await eventually(runs, 90, "all processes are up")
         family = [psutil.Process(up.pid), *psutil.Process(up.pid).children(recursive=True)]
-        assert len(family) >= 7
+        assert len(family) >= 8
         listening = {
             process.pid: [c.laddr for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
             for process in family
@@ -149,7 +149,7 @@ async def test_everything_listens_on_loopback_only_and_no_command_line_holds_a_s
         said, _ = await asyncio.wait_for(up.communicate(), 60)
     # The sandbox itself says its keys, which open nothing: somebody may want to use it from elsewhere.
     logs = [path for path in (tmp_path / "logs").iterdir() if path.name != "sandbox.log"]
-    assert len(logs) == 5
+    assert len(logs) == 6
     for content in (said, *(path.read_bytes() for path in logs)):
         assert not any(secret.encode() in content for secret in (CANARY, AUTH_TOKEN, *X_KEYS.values()))
     open_to_others = [path for path in tmp_path.iterdir() if path.is_dir() and path.stat().st_mode & 0o077]
