@@ -20,7 +20,7 @@ from tests.chaos.verdict import judge
 from tests.paths import CORPUS, needs_corpus
 from tests.system import System, channel_counts, eventually, running
 
-EMBEDDED_INCIDENTS = 100
+EMBEDDED_INCIDENTS = 40
 FILE = CORPUS / "incidents" / "github-2022-2024.jsonl"
 
 
