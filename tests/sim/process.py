@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -40,7 +41,7 @@ SWEEP_S = 60.0
 CLOCKS_APART_S = 2.0
 
 
-class Process:
+class Process(ABC):
     """One process of a room in one group. It knows of the world what its ports show."""
 
     room: ClassVar[str]
@@ -146,13 +147,13 @@ class Process:
 
     # --- what it does
 
+    @abstractmethod
     async def start(self) -> None:
         """Reads what it must know and joins its group."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def revoked(self) -> None:
         """The group forms anew: as the room does when its partitions are taken away."""
-        raise NotImplementedError
 
     def assigned(self, partitions: Iterable[int], generation: int) -> None:
         """The group has formed."""
@@ -161,12 +162,13 @@ class Process:
             self.consumer.assigned(partitions, generation)
             self.world.spawn(self._own(set(partitions)))
 
+    @abstractmethod
     async def _own(self, partitions: set[int]) -> None:
-        raise NotImplementedError
+        """Opens what is its own now."""
 
+    @abstractmethod
     def due(self) -> datetime | None:
         """When its background work has something to do next, by its own clock."""
-        raise NotImplementedError
 
     def due_s(self) -> float | None:
         """The same as a second of the world's."""
@@ -184,8 +186,9 @@ class Process:
         await self._work_in_background()
         self._ticking = False
 
+    @abstractmethod
     async def _work_in_background(self) -> None:
-        raise NotImplementedError
+        """Does what is due now."""
 
 
 class Deciding(Process):
