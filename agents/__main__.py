@@ -14,6 +14,7 @@ from pipeline.broker import topics
 from pipeline.broker.pacing import pace_fetches
 from pipeline.broker.rooms import room_lock
 from pipeline.errors import TocsinError
+from pipeline.private_keys import keys_of
 from pipeline.settings import Settings
 
 ROOMS = ("decide", "deliver", "record")
@@ -30,6 +31,7 @@ def main() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)  # at DEBUG, tweepy prints its token
     try:
         with contextlib.ExitStack() as held:
+            keys_of(room)
             held.enter_context(room_lock(settings, room))
             unready(settings, (room,))
             if settings.broker is None:

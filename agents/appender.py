@@ -21,6 +21,7 @@ from pipeline.archive.reading import Archive
 from pipeline.audit.checkpoint import Notary, checkpoint_path
 from pipeline.audit.cosigning import Cosigning
 from pipeline.audit.held import Held, index_of
+from pipeline.audit.keys import LogKeys
 from pipeline.audit.people import SEED_BYTES, commitment_of
 from pipeline.audit.seal import SOURCE, Sealed, Source, seal, seal_own, sealed_again
 from pipeline.audit.segments import Segments
@@ -44,8 +45,11 @@ log = logging.getLogger("tocsin.audit")
 class Appender:
     """Seals until it is told to stop. One use: after a stop, or an error, a new one begins from the log."""
 
-    def __init__(self, settings: Settings, holder: str, clock: Clock, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, keys: LogKeys, holder: str, clock: Clock, monotonic: Callable[[], float]
+    ) -> None:
         self._settings = settings
+        self._keys = keys
         self._holder = holder
         self._clock = clock
         self._monotonic = monotonic
@@ -81,7 +85,7 @@ class Appender:
         try:
             async with AsyncExitStack() as opened:
                 self._producer = await opened.enter_async_context(connect.open_producer(self._settings))
-                self._notary = Notary(self._settings.data_dir, self._monotonic)
+                self._notary = Notary(self._settings.data_dir, self._keys, self._monotonic)
                 if self._settings.witness_url is not None:
                     self._cosigning = Cosigning(self._settings.witness_url, self._settings.data_dir)
                 await self._recover()

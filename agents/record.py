@@ -18,6 +18,8 @@ from agents.app import die, make_app, ready, unready
 from agents.appender import Appender
 from agents.lanes import record_of
 from pipeline import clock
+from pipeline.audit.keys import keys_for
+from pipeline.private_keys import keys_of
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.audit import TurnTaken
@@ -36,6 +38,7 @@ class RecordRoom:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._keys = keys_for(settings.data_dir, keys_of(ROOM))
         self._holder = f"record-{settings.worker_id}-{os.getpid()}"
         self._appender: Appender | None = None
         self._task: asyncio.Task[None] | None = None
@@ -61,7 +64,7 @@ class RecordRoom:
         async with self._changing:
             if TURN in set(assigned):
                 if self._task is None or self._task.done():
-                    self._appender = Appender(self._settings, self._holder, clock.now, time.monotonic)
+                    self._appender = Appender(self._settings, self._keys, self._holder, clock.now, time.monotonic)
                     self._task = asyncio.create_task(self._append(self._appender))
             else:
                 await self._let_go()
@@ -103,5 +106,5 @@ class RecordRoom:
 
 
 def build(settings: Settings) -> faust.App:
-    """The room's Faust app, wired."""
+    """The room's Faust app, wired. Raises ConfigurationError where the log's keys are not as they should be."""
     return RecordRoom(settings).app

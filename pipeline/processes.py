@@ -1,18 +1,18 @@
 """One supervised process: started with a log of its own, started again when it ends, stopped in order."""
 
 import asyncio
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import psutil
 from pydantic import SecretStr
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, bare_environment
 
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 30.0
@@ -25,9 +25,8 @@ Say = Callable[[str], None]
 
 def environment(settings: Settings) -> dict[str, str]:
     """Our own environment with every setting in it as given, so that a child has these settings and no others."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("TOCSIN_")}
     given = {f"TOCSIN_{name.upper()}": _text(value) for name, value in settings if value is not None}
-    return {**kept, **given, "PYTHONUNBUFFERED": "1"}
+    return {**bare_environment(), **given, "PYTHONUNBUFFERED": "1"}
 
 
 def _text(value: object) -> str:
@@ -35,7 +34,10 @@ def _text(value: object) -> str:
 
 
 class Supervised:
-    """A child process, kept running. `command` follows the interpreter: `-m agents decide`."""
+    """A child process, kept running. `command` follows the interpreter: `-m agents decide`.
+
+    `own`: what its environment has beside the settings, and nobody else's has.
+    """
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Supervised:
         command: Sequence[str],
         settings: Settings,
         *,
+        own: Mapping[str, str] = MappingProxyType({}),
         is_ready: Callable[[int], bool],
         say: Say,
         changed: Callable[[], None],
@@ -50,6 +53,7 @@ class Supervised:
         self.name = name
         self.command = command
         self.settings = settings
+        self.own = own
         self.log_file = settings.data_dir / "logs" / f"{name}.log"
         self.restarts = 0
         self._is_ready, self._say, self._changed = is_ready, say, changed
@@ -82,7 +86,7 @@ class Supervised:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *self.command,
-                env=environment(self.settings),
+                env={**environment(self.settings), **self.own},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

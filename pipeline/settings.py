@@ -1,5 +1,6 @@
 """Every setting, read once from the environment (`TOCSIN_…`) or a `.env` file beside the process."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,13 +10,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.topics import DEFAULT_PARTITIONS
 
+PREFIX = "TOCSIN_"
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
     """What can be set. Secrets never print."""
 
-    model_config = SettingsConfigDict(env_prefix="TOCSIN_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("tocsin")),
@@ -160,3 +162,8 @@ class Settings(BaseSettings):
         default=None,
         description="name[:nth], or @ for what run/failpoint says: SIGKILL oneself there; for the chaos tests only",
     )
+
+
+def bare_environment() -> dict[str, str]:
+    """Our environment without anything of ours: for a program that has no use for it, and must not know it."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}

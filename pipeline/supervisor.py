@@ -14,7 +14,8 @@ from typing import Self
 import psutil
 
 from pipeline import clock
-from pipeline.audit.checkpoint import public_key_path, witness_key_path
+from pipeline.audit.checkpoint import witness_key_path
+from pipeline.audit.keys import public_key_path
 from pipeline.broker import connect, runfile, topics
 from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
 from pipeline.broker.locks import held
@@ -22,6 +23,7 @@ from pipeline.broker.process import PORTS, is_free
 from pipeline.broker.putback import put_back, said
 from pipeline.errors import BrokerError, ConfigurationError, TocsinError
 from pipeline.policy.publish import publish_or_keep
+from pipeline.private_keys import PrivateKeys, handed_to, keys_of
 from pipeline.processes import Say, Supervised, last_line
 from pipeline.settings import Settings
 from schemas.base import rfc3339
@@ -60,6 +62,7 @@ class Supervisor:
         self.up_file = settings.data_dir / "run" / "up.json"
         self._with_sandbox, self._with_web, self._rooms, self._say = sandbox, web, rooms, say
         self._with_witness, self._with_projection = witness, projection
+        self._keys = PrivateKeys()
         self._open = AsyncExitStack()
         self._started = clock.now()
 
@@ -81,6 +84,7 @@ class Supervisor:
         Raises BrokerError (AlreadyRunning, TopicMismatch …), PolicyError, ConfigurationError; then nothing is left
         running.
         """
+        self._keys = keys_of("up")
         try:
             self._open.enter_context(held(runfile.run_dir(self.settings.data_dir) / "up.lock", self._refusal))
             await self._sweep()
@@ -212,7 +216,13 @@ class Supervisor:
 
     async def _start(self, name: str, command: list[str], is_ready: Callable[[int], bool]) -> Supervised:
         process = Supervised(
-            name, command, self.settings, is_ready=is_ready, say=self._say, changed=self._write_up_file
+            name,
+            command,
+            self.settings,
+            own=handed_to(name, self._keys),
+            is_ready=is_ready,
+            say=self._say,
+            changed=self._write_up_file,
         )
         self.processes[name] = process
         await process.start()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipeline.archive import layout
 from pipeline.archive.store import Store
-from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, public_key_path, witness_key_path
+from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, witness_key_path
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.segments import ENTRIES_EACH, segment_files
 from pipeline.errors import AuditError
 

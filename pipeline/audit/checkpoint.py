@@ -1,8 +1,7 @@
 """Checkpoints: what the appender signs, so that nobody, itself included, can shorten or rewrite the log unseen.
 
-The key lies in `<data_dir>/keys`, apart from what it signs; whoever wants to be sure keeps a copy of `log.pub` and of
-a checkpoint elsewhere, or has a witness keep one. A new key waits in `log.next.ed25519` until the old one has
-introduced it in the log and signed for that; then it takes its place.
+Whoever wants to be sure keeps a copy of `log.pub` and of a checkpoint elsewhere, or has a witness keep one. Where the
+keys are, and how one follows on another, `keys` says.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,36 +9,26 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
-from pipeline.audit.files import publish, replace_file, sync_directory, writing
+from pipeline.audit.files import replace_file, writing
+from pipeline.audit.keys import LogKeys, public_keys, publish_keys, raw
 from pipeline.audit.note import Checkpoint, PublicKey, change_of_key, read_checkpoint, sign
 from pipeline.audit.seal import Chain
 from pipeline.audit.tree import CompactRange
-from pipeline.errors import AuditError, ConfigurationError
+from pipeline.errors import AuditError
 from schemas.audit import KeyIntroduced
 
 EVERY_S = 1.0
 EVERY_ENTRIES = 1000
 REMEDY = (
-    "Nothing is sealed before that is cleared up: put keys/log.ed25519 back, or move the checkpoint away to begin anew "
-    "under another key"
+    "Nothing is sealed before that is cleared up: put the key back that it was signed with (keys/log.ed25519, or "
+    "TOCSIN_LOG_KEY), or move the checkpoint away to begin anew under another key"
 )
 
 
 def checkpoint_path(data_dir: Path) -> Path:
     """Where the latest checkpoint lies."""
     return data_dir / "audit" / "checkpoint"
-
-
-def public_key_path(data_dir: Path) -> Path:
-    """Where the log's public key lies."""
-    return data_dir / "keys" / "log.pub"
 
 
 def cosigned_path(data_dir: Path) -> Path:
@@ -52,89 +41,33 @@ def witness_key_path(data_dir: Path) -> Path:
     return data_dir / "keys" / "witness.pub"
 
 
-def key_path(data_dir: Path) -> Path:
-    """Where the key lies that signs."""
-    return data_dir / "keys" / "log.ed25519"
-
-
-def next_key_path(data_dir: Path) -> Path:
-    """Where a new key waits until the old one has introduced it in the log."""
-    return data_dir / "keys" / "log.next.ed25519"
-
-
-def make_key(path: Path) -> None:
-    """A new key, for nobody else to read. Whoever was first keeps theirs. Raises AuditError."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with writing(path):
-        publish(path, pem, mode=0o600)
-
-
-def load_key(path: Path) -> Ed25519PrivateKey:
-    """Reads a private key. Raises ConfigurationError when others may read it or it is damaged."""
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"{path} can be read by others: chmod 600 {path}")
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except ValueError:
-        raise ConfigurationError(f"{path} is damaged: put it back from a backup") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigurationError(f"{path} is not an Ed25519 key")
-    return key
-
-
-def public_keys(data_dir: Path) -> list[PublicKey]:
-    """The log's public keys, from the first to the present one. Raises AuditError."""
-    try:
-        lines = public_key_path(data_dir).read_text().split()
-    except FileNotFoundError:
-        return []
-    return [PublicKey.parse(line) for line in lines]
-
-
-def open_key(data_dir: Path) -> tuple[Ed25519PrivateKey, PublicKey]:
-    """The log's key, made at first use. Raises ConfigurationError when others may read it or it is damaged."""
-    path = key_path(data_dir)
-    if not path.exists():
-        make_key(path)
-    known = public_keys(data_dir)
-    if next_key_path(data_dir).exists() and known[1:] and known[-1].raw == _raw(load_key(next_key_path(data_dir))):
-        _take_over(data_dir)  # what a crash left undone: the new key was introduced and counts already
-    key = load_key(path)
-    raw = _raw(key)
-    if known and known[-1].raw == raw:
+def open_key(data_dir: Path, keys: LogKeys) -> tuple[Ed25519PrivateKey, PublicKey]:
+    """The log's key and its public half, which is published. Raises ConfigurationError when it is none, AuditError."""
+    known, waiting = public_keys(data_dir), keys.waiting()
+    if waiting is not None and known[1:] and known[-1].raw == raw(waiting):
+        keys.take_over()  # what a crash left undone: the new key was introduced and counts already
+    elif waiting is not None and raw(waiting) in [public.raw for public in known]:
+        raise AuditError("the key that waits was this log's before, and is no more: make a new one")
+    key = keys.present()
+    if known and known[-1].raw == raw(key):
         return key, known[-1]
     if known and checkpoint_path(data_dir).exists():
-        raise AuditError(f"{path} is not the key that the last checkpoint was signed with. {REMEDY}")
+        raise AuditError(f"{keys.where} is not the key that the last checkpoint was signed with. {REMEDY}")
     # The name is the log's origin, after its first key: logs of different first keys are different logs.
-    public = PublicKey(f"tocsin/log/{sha256(raw).hexdigest()[:16]}", raw)
-    _publish_keys(data_dir, [public])
+    public = PublicKey(f"tocsin/log/{sha256(raw(key)).hexdigest()[:16]}", raw(key))
+    publish_keys(data_dir, [public])
     return key, public
-
-
-def _publish_keys(data_dir: Path, keys: list[PublicKey]) -> None:
-    path = public_key_path(data_dir)
-    with writing(path):
-        replace_file(path, "".join(f"{key}\n" for key in keys).encode())
-
-
-def _take_over(data_dir: Path) -> None:
-    with writing(key_path(data_dir)):
-        next_key_path(data_dir).replace(key_path(data_dir))
-        sync_directory(key_path(data_dir).parent)
-
-
-def _raw(key: Ed25519PrivateKey) -> bytes:
-    return key.public_key().public_bytes_raw()
 
 
 class Notary:
     """Signs checkpoints of one log, each only if the one before is a prefix of it."""
 
-    def __init__(self, data_dir: Path, monotonic: Callable[[], float]) -> None:
+    def __init__(self, data_dir: Path, keys: LogKeys, monotonic: Callable[[], float]) -> None:
         """`monotonic`: seconds. Raises ConfigurationError, and AuditError when the last checkpoint is not its own."""
         self._data_dir = data_dir
         self._path = checkpoint_path(data_dir)
-        self._key, self.public = open_key(data_dir)
+        self._keys = keys
+        self._key, self.public = open_key(data_dir, keys)
         self._now = monotonic
         self._signed_at = float("-inf")
         self.last = self._stored()
@@ -195,28 +128,25 @@ class Notary:
 
         `introduced`: the keys that the log introduced already.
         """
-        path = next_key_path(self._data_dir)
-        if not path.exists():
-            return None
-        waiting = load_key(path)
-        if str(PublicKey(self.public.name, _raw(waiting))) in introduced:
+        waiting = self._keys.waiting()
+        if waiting is None or str(PublicKey(self.public.name, raw(waiting))) in introduced:
             return None
         return KeyIntroduced(note=change_of_key(size + 1, self.public.name, self._key, waiting))
 
     def change_key(self, introduced: Sequence[str]) -> bool:
         """Signs with the key that waits from now on, if the log introduced it last and that is signed for.
 
-        The old private key is gone then: nobody can take it any more.
+        The old private key is in no file then: nobody can take it any more.
         """
-        path = next_key_path(self._data_dir)
-        if not path.exists() or self._since:
+        waiting = self._keys.waiting()
+        if waiting is None or self._since:
             return False
-        public = PublicKey(self.public.name, _raw(load_key(path)))
+        public = PublicKey(self.public.name, raw(waiting))
         if [str(public)] != list(introduced[-1:]):
             return False
-        _publish_keys(self._data_dir, [*public_keys(self._data_dir), public])
-        _take_over(self._data_dir)
-        self._key, self.public = load_key(key_path(self._data_dir)), public
+        publish_keys(self._data_dir, [*public_keys(self._data_dir), public])
+        self._keys.take_over()
+        self._key, self.public = self._keys.present(), public
         return True
 
     def _check(self, tree: CompactRange) -> None:

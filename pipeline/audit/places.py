@@ -8,7 +8,8 @@ import orjson
 
 from pipeline.archive.layout import STOCK
 from pipeline.archive.reading import Archive
-from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, public_key_path, witness_key_path
+from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, witness_key_path
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.seal import UNREADABLE
 from pipeline.audit.segments import read_lines, segment_files
 from pipeline.audit.verify import Stored, Vouchers, exported

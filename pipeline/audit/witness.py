@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from pipeline.audit.checkpoint import load_key, make_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import SecretStr
+
 from pipeline.audit.files import replace_file, writing
+from pipeline.audit.keys import load_key, make_key
 from pipeline.audit.note import cosignature_line, cosigner_line
 from pipeline.audit.tree import ProofError, verify_consistency
 from pipeline.audit.vouching import Distrusted, Head, Key
 from pipeline.errors import ConfigurationError
+from pipeline.private_keys import private_key, variable
 
 MAX_PROOF = 63
 SIZE_TYPE = "text/x.tlog.size"
@@ -51,12 +55,19 @@ class _Refused(Exception):
 class Witness:
     """One witness; its key and its memory lie in one directory. `keys`: the logs' public keys, as they are now."""
 
-    def __init__(self, directory: Path, keys: Callable[[], Sequence[Key]], clock: Callable[[], int]) -> None:
-        """`clock`: seconds since 1970. Raises ConfigurationError when its key is damaged or read by others."""
-        path = directory / "witness.ed25519"
-        if not path.exists():
-            make_key(path)
-        self._key = load_key(path)
+    def __init__(
+        self,
+        directory: Path,
+        keys: Callable[[], Sequence[Key]],
+        clock: Callable[[], int],
+        given: SecretStr | None = None,
+    ) -> None:
+        """`clock`: seconds since 1970. `given`: its private key, where the environment has it; else a file of its own.
+
+        Raises ConfigurationError when its key is damaged or read by others, or there are two.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._key = _own_key(directory / "witness.ed25519", given)
         raw = self._key.public_key().public_bytes_raw()
         self._name = f"tocsin/witness/{sha256(raw).hexdigest()[:16]}"
         self.line = cosigner_line(self._name, raw)
@@ -119,6 +130,18 @@ class Witness:
             verify_consistency(size, head.size, asked.proof, root, head.root)
         except ProofError as error:
             raise _Refused(422, f"a fork: {error}") from None
+
+
+def _own_key(path: Path, given: SecretStr | None) -> Ed25519PrivateKey:
+    if given is not None:
+        if path.exists():
+            raise ConfigurationError(
+                f"{variable('witness_key')} is set, and {path} is there too: take one of the two away"
+            )
+        return private_key("witness_key", given)
+    if not path.exists():
+        make_key(path)
+    return load_key(path)
 
 
 def _asked(request: bytes) -> _Asked:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.broker import spare
 from pipeline.broker.process import BrokerProcess
 from pipeline.errors import BrokerError
+from pipeline.settings import bare_environment
 
 CAVEAT = "keeps your data across restarts; after a crash of it, what other programs wrote last may be lost"
 """Said at every start."""
@@ -36,6 +37,7 @@ class EmbeddedBroker(BrokerProcess):
         """
         stop = await asyncio.create_subprocess_exec(
             *(str(binary()), "stop", "kafka", "--data-dir", str(self.store)),
+            env=bare_environment(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from pipeline.broker import runfile
 from pipeline.broker.locks import Lock
 from pipeline.broker.ready import await_ready
 from pipeline.errors import BrokerError, BrokerUnreachable
+from pipeline.settings import bare_environment
 
 PORTS = range(20_000, 32_000)
 """Below the range from which systems take the ports of outgoing connections. A client that keeps trying to reach a
@@ -123,7 +124,12 @@ class BrokerProcess(ABC):
         with self.log_file.open("ab") as log:
             # In a session of its own: Ctrl-C on the terminal must reach the workers first, and the broker through us.
             return psutil.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                env=bare_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     async def quiesce(self) -> None:  # noqa: B027 - most brokers need nothing here

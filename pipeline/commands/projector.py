@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+from pipeline.private_keys import keys_of
 from pipeline.settings import Settings
 
 
@@ -15,6 +16,7 @@ def projector() -> None:
     from pipeline.web import logs
 
     logs.configure()
+    keys_of("projector")
     asyncio.run(_project(Settings()))
 
 

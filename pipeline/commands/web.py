@@ -2,6 +2,7 @@
 
 import asyncio
 
+from pipeline.private_keys import keys_of
 from pipeline.settings import Settings
 
 
@@ -14,4 +15,5 @@ def web() -> None:
     from pipeline.web import logs, serve
 
     logs.configure()
+    keys_of("web")
     asyncio.run(serve.serve(Settings()))

@@ -11,7 +11,8 @@ from pipeline.archive.copying import LogCopy
 from pipeline.archive.lines import line_of, record_of
 from pipeline.archive.reading import Archive
 from pipeline.archive.store import Store
-from pipeline.audit.checkpoint import checkpoint_path, public_key_path
+from pipeline.audit.checkpoint import checkpoint_path
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.places import InArchive, InFiles, place_of
 from pipeline.audit.reading import select, verified
 from pipeline.audit.segments import Segments

@@ -10,8 +10,9 @@ import pytest
 
 from agents.appender import Appender
 from pipeline import clock
-from pipeline.audit.checkpoint import checkpoint_path, public_key_path
+from pipeline.audit.checkpoint import checkpoint_path
 from pipeline.audit.findings import Result
+from pipeline.audit.keys import KeyFiles, public_key_path
 from pipeline.audit.segments import Segments, read_lines
 from pipeline.audit.verify import Vouchers, verify
 from pipeline.broker import connect
@@ -51,7 +52,7 @@ class Running:
     """An appender at work."""
 
     def __init__(self, settings: Settings) -> None:
-        self.appender = Appender(settings, "test-1", clock.now, time.monotonic)
+        self.appender = Appender(settings, KeyFiles(settings.data_dir), "test-1", clock.now, time.monotonic)
         self.at_work = asyncio.Event()
         self.task = asyncio.create_task(self.appender.run(self.at_work.set))
 
@@ -178,7 +179,7 @@ async def test_after_a_crash_between_append_and_segment_nothing_is_sealed_twice_
     await publish(own_broker, [receipt(n) for n in range(3)])
     monkeypatch.setattr("pipeline.failpoints.hit", die)
     with pytest.raises(Killed):
-        await Appender(own_broker, "test-1", clock.now, time.monotonic).run(lambda: None)
+        await Appender(own_broker, KeyFiles(own_broker.data_dir), "test-1", clock.now, time.monotonic).run(lambda: None)
     monkeypatch.undo()
     assert len(await the_log(own_broker)) == 3
     segments = Segments(own_broker.data_dir / "audit" / "segments")
@@ -263,7 +264,7 @@ async def test_a_log_that_differs_from_the_segments_is_not_continued(own_broker)
     path = own_broker.data_dir / "audit" / "segments" / "00000000.jsonl"
     path.write_bytes(path.read_bytes().replace(b"delivered", b"delayed!!", 1))
     with pytest.raises(AuditError, match="entry 0 in the log is another than in"):
-        await Appender(own_broker, "test-1", clock.now, time.monotonic).run(lambda: None)
+        await Appender(own_broker, KeyFiles(own_broker.data_dir), "test-1", clock.now, time.monotonic).run(lambda: None)
 
 
 async def test_a_log_cut_behind_its_checkpoint_is_not_continued(make_settings, tmp_path):
@@ -278,7 +279,7 @@ async def test_a_log_cut_behind_its_checkpoint_is_not_continued(make_settings, t
         for path in (first.data_dir / "audit" / "segments").iterdir():
             path.unlink()
         with pytest.raises(AuditError, match="signed for 3 entries, and it ends after 0"):
-            await Appender(second, "test-1", clock.now, time.monotonic).run(lambda: None)
+            await Appender(second, KeyFiles(second.data_dir), "test-1", clock.now, time.monotonic).run(lambda: None)
 
 
 async def test_a_full_disk_stops_the_sealing_and_it_goes_on_once_there_is_room(own_broker):

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.audit.checkpoint import EVERY_ENTRIES, Notary, checkpoint_path, open_key, public_key_path
+from pipeline.audit.checkpoint import EVERY_ENTRIES, Notary, checkpoint_path, open_key
+from pipeline.audit.keys import KeyFiles, public_key_path
 from pipeline.audit.note import PublicKey, read_checkpoint, sign
 from pipeline.audit.seal import Chain
 from pipeline.audit.tree import leaf_hash
@@ -30,39 +31,39 @@ def chains(count: int, text: str = "") -> list[Chain]:
 
 
 def notary(data_dir: Path, states: list[Chain], ticks: Ticks | None = None) -> Notary:
-    made = Notary(data_dir, ticks or Ticks())
+    made = Notary(data_dir, KeyFiles(data_dir), ticks or Ticks())
     for state in states:
         made.follow(state)
     return made
 
 
 def test_the_key_is_made_once_and_kept_from_others(tmp_path):
-    key, public = open_key(tmp_path)
+    key, public = open_key(tmp_path, KeyFiles(tmp_path))
     path = tmp_path / "keys" / "log.ed25519"
     assert path.stat().st_mode & 0o777 == 0o600
-    again, _ = open_key(tmp_path)
+    again, _ = open_key(tmp_path, KeyFiles(tmp_path))
     assert again.private_bytes_raw() == key.private_bytes_raw()
     assert PublicKey.parse(public_key_path(tmp_path).read_text()) == public
 
 
 def test_a_key_that_others_may_read_is_refused_with_the_remedy(tmp_path):
-    open_key(tmp_path)
+    open_key(tmp_path, KeyFiles(tmp_path))
     (tmp_path / "keys" / "log.ed25519").chmod(0o644)
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        open_key(tmp_path)
+        open_key(tmp_path, KeyFiles(tmp_path))
 
 
 def test_a_damaged_key_is_refused(tmp_path):
-    open_key(tmp_path)
+    open_key(tmp_path, KeyFiles(tmp_path))
     (tmp_path / "keys" / "log.ed25519").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="damaged"):
-        open_key(tmp_path)
+        open_key(tmp_path, KeyFiles(tmp_path))
 
 
 def test_a_lost_public_key_is_written_again(tmp_path):
-    _, public = open_key(tmp_path)
+    _, public = open_key(tmp_path, KeyFiles(tmp_path))
     public_key_path(tmp_path).unlink()
-    open_key(tmp_path)
+    open_key(tmp_path, KeyFiles(tmp_path))
     assert PublicKey.parse(public_key_path(tmp_path).read_text()) == public
 
 
@@ -152,16 +153,16 @@ def test_a_checkpoint_that_was_exchanged_meanwhile_is_not_overwritten(tmp_path):
 def test_a_checkpoint_of_another_key_stops_everything(tmp_path):
     notary(tmp_path, chains(2)).sign(chains(2)[-1])
     (tmp_path / "keys" / "log.ed25519").unlink()
-    with pytest.raises(AuditError, match=r"put keys/log\.ed25519 back"):
-        Notary(tmp_path, Ticks())
+    with pytest.raises(AuditError, match="put the key back that it was signed with"):
+        Notary(tmp_path, KeyFiles(tmp_path), Ticks())
 
 
 def test_a_checkpoint_of_the_right_key_for_another_origin_is_refused(tmp_path):
-    key, public = open_key(tmp_path)
+    key, public = open_key(tmp_path, KeyFiles(tmp_path))
     checkpoint_path(tmp_path).parent.mkdir(parents=True)
     checkpoint_path(tmp_path).write_bytes(sign("elsewhere\n0\n" + "A" * 43 + "=\n", public.name, key))
     with pytest.raises(AuditError, match="elsewhere"):
-        Notary(tmp_path, Ticks())
+        Notary(tmp_path, KeyFiles(tmp_path), Ticks())
 
 
 def test_a_full_disk_is_named_and_the_last_checkpoint_stays(tmp_path):

@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.audit.checkpoint import public_key_path
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.proof_page import SCRIPT
 from pipeline.audit.search import Question, Search
 from pipeline.audit.told import merged_into, told

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pipeline.audit.checkpoint import checkpoint_path, public_key_path
+from pipeline.audit.checkpoint import checkpoint_path
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.verify import Vouchers, verify
 from pipeline.broker import connect
 from pipeline.settings import Settings

@@ -8,18 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from pipeline.audit import note, vouching
-from pipeline.audit.checkpoint import (
-    Notary,
-    checkpoint_path,
-    key_path,
-    load_key,
-    make_key,
-    next_key_path,
-    open_key,
-    public_key_path,
-    public_keys,
-)
+from pipeline.audit.checkpoint import Notary, checkpoint_path, open_key
 from pipeline.audit.findings import Kind, Result
+from pipeline.audit.keys import KeyFiles, key_path, load_key, make_key, next_key_path, public_key_path, public_keys
 from pipeline.audit.note import Checkpoint, PublicKey, change_of_key, sign, signature_line
 from pipeline.audit.seal import Chain, Sealed, seal_own
 from pipeline.audit.verify import Vouchers, exported, verify
@@ -106,7 +97,7 @@ def test_each_key_is_introduced_by_the_one_before_it():
 
 
 def test_a_key_does_not_sign_before_its_introduction_is_signed_for(tmp_path):
-    notary = Notary(tmp_path, lambda: 0.0)
+    notary = Notary(tmp_path, KeyFiles(tmp_path), lambda: 0.0)
     notary.follow(Chain())
     make_key(next_key_path(tmp_path))
     said = notary.introduction(0, ())
@@ -176,28 +167,28 @@ async def test_a_change_of_key_that_a_crash_cut_short_is_completed(own_broker, m
 
 
 def test_keys_that_changed_places_halfway_are_put_right(tmp_path):
-    _, first = open_key(tmp_path)
+    _, first = open_key(tmp_path, KeyFiles(tmp_path))
     make_key(next_key_path(tmp_path))
     raw = load_key(next_key_path(tmp_path)).public_key().public_bytes_raw()
     new = PublicKey(first.name, raw)
     public_key_path(tmp_path).write_text(f"{first}\n{new}\n")
-    assert open_key(tmp_path)[1] == new
+    assert open_key(tmp_path, KeyFiles(tmp_path))[1] == new
     assert not next_key_path(tmp_path).exists()
 
 
 def test_a_key_that_was_put_back_from_before_a_change_signs_nothing(tmp_path):
-    _, first = open_key(tmp_path)
+    _, first = open_key(tmp_path, KeyFiles(tmp_path))
     kept = tmp_path / "kept"
     shutil.copy2(key_path(tmp_path), kept)
     make_key(next_key_path(tmp_path))
     new = PublicKey(first.name, load_key(next_key_path(tmp_path)).public_key().public_bytes_raw())
     public_key_path(tmp_path).write_text(f"{first}\n{new}\n")
-    open_key(tmp_path)
+    open_key(tmp_path, KeyFiles(tmp_path))
     checkpoint_path(tmp_path).parent.mkdir()
     checkpoint_path(tmp_path).write_bytes(b"anything")
     shutil.copy2(kept, key_path(tmp_path))
     with pytest.raises(AuditError, match="is not the key that the last checkpoint was signed with"):
-        open_key(tmp_path)
+        open_key(tmp_path, KeyFiles(tmp_path))
     assert public_keys(tmp_path) == [first, new]
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.audit.checkpoint import cosigned_path, public_key_path, witness_key_path
+from pipeline.audit.checkpoint import cosigned_path, witness_key_path
 from pipeline.audit.findings import Kind
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.note import Checkpoint, sign
 from pipeline.audit.seal import Sealed
 from pipeline.audit.tree import consistency_proof, leaf_hash

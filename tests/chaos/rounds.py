@@ -16,8 +16,9 @@ from time import monotonic
 
 import aiohttp
 
-from pipeline.audit.checkpoint import checkpoint_path, public_key_path
+from pipeline.audit.checkpoint import checkpoint_path
 from pipeline.audit.findings import Result
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.verify import Vouchers, verify
 from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.commands.lag import lags

@@ -106,6 +106,15 @@ def test_every_variable_is_a_setting_and_the_values_are_valid(compose: dict[str,
         assert name.lower() in Settings.model_fields
 
 
+def test_the_file_with_the_logs_key_is_the_record_rooms_alone(compose: dict[str, Any]) -> None:
+    def files(service: dict[str, Any]) -> list[str]:
+        return [file["path"] for file in service["env_file"]]
+
+    assert {name: files(service) for name, service in ours(compose).items() if files(service) != [".env"]} == {
+        "record": [".env", "record.env"]
+    }
+
+
 def test_the_rooms_reach_the_broker_and_the_mail_server_by_the_names_of_their_services(compose: dict[str, Any]) -> None:
     environment = compose["services"]["deliver"]["environment"]
     assert environment["TOCSIN_BROKER"] == "kafka://kafka:19092"

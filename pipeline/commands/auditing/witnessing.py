@@ -15,6 +15,7 @@ from aiohttp import web
 from pipeline.audit.vouching import Key
 from pipeline.audit.witness import Witness
 from pipeline.broker import runfile
+from pipeline.private_keys import keys_of
 from pipeline.settings import Settings
 
 MAX_REQUEST_BYTES = 128 * 1024
@@ -32,7 +33,8 @@ def witness_command(
     cannot have it cosigned here. Give its witness.pub to whoever verifies.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    witness = Witness(directory, lambda: _keys(log), lambda: int(time.time()))
+    given = keys_of("witness").witness_key
+    witness = Witness(directory, lambda: _keys(log), lambda: int(time.time()), given)
     asyncio.run(_serve(witness, host, port, lambda bound: _say(witness, host, bound)))
 
 
