@@ -49,7 +49,7 @@ class Place(Protocol):
 
 
 class InFiles:
-    """An export, with FILE.checkpoint beside it, or a folder of segments."""
+    """An export, with FILE.checkpoint and FILE.leaves beside it, or a folder of segments."""
 
     voids_allowed = False
 
@@ -58,11 +58,12 @@ class InFiles:
         self._settings = settings
 
     def vouchers(self) -> Vouchers:
-        """The checkpoint beside it: the log's present one vouches for entries that came later."""
+        """The checkpoint and the leaves beside it: the log's present checkpoint vouches for entries that came later."""
         beside = checkpoint_beside(self._path)
         own = beside.is_file()
         found = vouchers(self._settings.data_dir, beside if own else None)
-        return Vouchers(checkpoint=found.checkpoint if own else None, key=found.key)
+        leaves = _bytes(leaves_beside(self._path), must_exist=False)
+        return Vouchers(checkpoint=found.checkpoint if own else None, key=found.key, leaves=leaves)
 
     async def extent(self) -> int:
         """As many as there are lines."""
@@ -145,6 +146,11 @@ def vouchers(
 def checkpoint_beside(export: Path) -> Path:
     """Where the checkpoint of an export lies."""
     return export.with_name(f"{export.name}.checkpoint")
+
+
+def leaves_beside(export: Path) -> Path:
+    """Where the hashes of an export's entries lie as they were sealed, 32 bytes each."""
+    return export.with_name(f"{export.name}.leaves")
 
 
 def sealed_records(lines: Iterator[bytes], topic: Topic, key: str | None) -> Iterator[Record]:

@@ -14,6 +14,7 @@ import orjson
 from pipeline.audit.commitments import Commitments
 from pipeline.audit.damage import Item, Sequel, drop_voids, examine
 from pipeline.audit.findings import Finding, Kind, Result
+from pipeline.audit.roots import reckon, sealed_leaves, told_apart
 from pipeline.audit.vouching import (
     INTRODUCTION,
     Change,
@@ -38,13 +39,16 @@ class Vouchers:
     """What is to vouch for a log, as bytes; whatever is missing vouches for nothing.
 
     `checkpoint` is signed by the log's key. `key` holds its public keys, a line each, as many as are known: each must
-    have been the log's at some time. `cosigned` is a checkpoint that a witness signed with `witness`, its key.
+    have been the log's at some time. `cosigned` is a checkpoint that a witness signed with `witness`, its key. `leaves`
+    are the hashes of the entries as they were sealed, one after another: they vouch for nothing, and where they lead to
+    a signed root they help to tell what was changed.
     """
 
     checkpoint: bytes | None = None
     key: str | None = None
     cosigned: bytes | None = None
     witness: str | None = None
+    leaves: bytes | None = None
 
 
 NOTHING = Vouchers()
@@ -117,14 +121,18 @@ class Verification:
         sequel = examine(self._leaves, self._positions(), aside, FIRST_PREV) if aside else Sequel()
         findings += sequel.findings
         size = max(sequel.placed, default=len(self._leaves) - 1) + 1
-        root = _check_roots(self._leaves, self._roots, sequel, size, heads, findings)
+        carried = {**self._roots, **{i: item.root for i, item in sequel.placed.items() if item.root is not None}}
+        reckoned = reckon(lambda index: _sealed_leaf(index, self._leaves, sequel), size, heads, carried, findings)
+        if findings or reckoned.wrong:
+            sealed = sealed_leaves(vouchers.leaves, heads)
+            findings = told_apart(findings, reckoned, lambda index: _leaf(index, self._leaves, sequel), size, sealed)
         if (largest := max((head.size for head in heads), default=0)) > size:
             expected = f"{largest} entries, for which the checkpoint is signed"
             findings.append(Finding(Kind.CUT, size, expected, f"{size} entries"))
         return Result(
             entries=len(self._leaves) + len(sequel.placed),
             voids=voids,
-            root=root,
+            root=reckoned.root,
             signed=signed.size if signed else None,
             cosigned=cosigned.size if cosigned else None,
             cosigned_at=cosigned_at,
@@ -209,67 +217,12 @@ def _cosigned(vouchers: Vouchers, findings: list[Finding]) -> tuple[Head | None,
         return None, None
 
 
-def _check_roots(
-    leaves: Sequence[bytes],
-    carried: Mapping[int, bytes],
-    sequel: Sequel,
-    size: int,
-    heads: Sequence[Head],
-    findings: list[Finding],
-) -> bytes | None:
-    """The root over everything, after a look at those that are signed for or carried; None where leaves are lost."""
-    changed = {finding.index for finding in findings}
-    roots = {**carried, **{i: item.root for i, item in sequel.placed.items() if item.root is not None}}
-    peaks, signed_for = _Peaks(), {head.size for head in heads}
-    doubted = False
-    for index in range(size):
-        if index in signed_for:
-            _compare(heads, index, peaks, findings)
-        leaf = _sealed_leaf(index, leaves, sequel)
-        if leaf is None:
-            return None
-        peaks.push(leaf)
-        said = roots.get(index)
-        if said is not None and not doubted and said != peaks.root().hex().encode() and index not in changed:
-            doubted = True  # all that follow would differ too: the first says where
-            found = said.decode("ascii", "replace")
-            findings.append(Finding(Kind.ROOT, index, f"root {peaks.root().hex()} in its record", found))
-    _compare(heads, size, peaks, findings)
-    return peaks.root()
-
-
 def _sealed_leaf(index: int, leaves: Sequence[bytes], sequel: Sequel) -> bytes | None:
-    if index in sequel.sealed:
-        return sequel.sealed[index]
+    """The leaf over which the next entry was sealed, by its own word; else that of what stands there."""
+    return sequel.sealed[index] if index in sequel.sealed else _leaf(index, leaves, sequel)
+
+
+def _leaf(index: int, leaves: Sequence[bytes], sequel: Sequel) -> bytes | None:
     if index < len(leaves):
         return leaves[index]
     return sequel.placed[index].leaf if index in sequel.placed else None
-
-
-def _compare(heads: Iterable[Head], size: int, peaks: "_Peaks", findings: list[Finding]) -> None:
-    found = peaks.root()
-    for root in sorted({head.root for head in heads if head.size == size and head.root != found}):
-        expected = f"root {root.hex()} over the first {size} entries, as signed"
-        findings.append(Finding(Kind.FORKED, None, expected, f"root {found.hex()}"))
-
-
-class _Peaks:
-    """RFC 6962's tree once more, as the roots of its perfect subtrees with their heights."""
-
-    def __init__(self) -> None:
-        self._stack: list[tuple[int, bytes]] = []
-
-    def push(self, node: bytes) -> None:
-        height, stack = 0, self._stack
-        while stack and stack[-1][0] == height:
-            node = sha256(b"\x01" + stack.pop()[1] + node).digest()
-            height += 1
-        stack.append((height, node))
-
-    def root(self) -> bytes:
-        if not self._stack:
-            return sha256(b"").digest()
-        root = self._stack[-1][1]
-        for _, node in self._stack[-2::-1]:
-            root = sha256(b"\x01" + node + root).digest()
-        return root

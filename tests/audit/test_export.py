@@ -68,6 +68,29 @@ def test_a_cell_is_never_a_formula():
     assert tuple(cells) == Row._fields
 
 
+def test_beside_the_exact_bytes_lie_the_leaves_by_which_verify_names_what_is_changed_later(export, tmp_path):
+    (tmp_path / "log.jsonl.checkpoint").write_bytes(LOG.checkpoint())
+    assert run(tmp_path / "out.jsonl", "--export", export).exit_code == 0
+    assert (tmp_path / "out.jsonl.leaves").read_bytes() == b"".join(one.chain.last for one in LOG.sealed)
+    lines = LOG.values
+    lines[-1] = lines[-1].replace(b"2026", b"2027")
+    (tmp_path / "out.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    (tmp_path / "key").write_text(f"{LOG.key}\n")
+    command = ["audit", "verify", "--export", str(tmp_path / "out.jsonl"), "--key", str(tmp_path / "key")]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert f"entry {len(lines) - 1}: changed" in done.stderr
+
+
+def test_an_export_onto_itself_or_that_fails_leaves_what_was_there(export, tmp_path, monkeypatch):
+    before = export.read_bytes()
+    assert run(export, "--export", export).exit_code == 0
+    assert export.read_bytes() == before
+    assert run(export, "--export", tmp_path / "nowhere.jsonl").exit_code == 1
+    assert export.read_bytes() == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_what_is_exported_once_more_is_the_same_bytes(export, tmp_path):
     assert run(tmp_path / "again.jsonl", "--export", export).exit_code == 0
     assert (tmp_path / "again.jsonl").read_bytes() == export.read_bytes()

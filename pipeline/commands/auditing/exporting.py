@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.audit.files import replace_file, writing
-from pipeline.audit.places import Place, checkpoint_beside, place_of
+from pipeline.audit.files import replace_file, replacing, writing
+from pipeline.audit.held import Held
+from pipeline.audit.places import Place, checkpoint_beside, leaves_beside, place_of
 from pipeline.audit.reading import Linked
 from pipeline.audit.rows import Row, rows
 from pipeline.audit.tables import Table, table_for
@@ -26,7 +27,8 @@ def export_command(
 ) -> None:
     """Write the log's exact bytes, an entry a line, and beside it the checkpoint that vouches for them; or a table.
 
-    A table has a row for what each entry says of one person. Only the exact bytes can be verified.
+    FILE.leaves holds the entries' hashes: by these `verify` names the very entries that somebody changes later. A table
+    has a row for what each entry says of one person. Only the exact bytes can be verified.
     """
     place = place_of(Settings(), export, archive)
     kind = table_for(file)
@@ -44,13 +46,15 @@ def export_command(
 
 
 async def _copy(place: Place, file: Path) -> int:
-    linked = Linked()
-    with writing(file), file.open("wb") as out:
+    """Each file is replaced when it is whole: it may be what is read, or an export of before."""
+    held = Held()
+    with writing(file), replacing(file) as out, replacing(leaves_beside(file)) as leaves:
         async for batch in place.stored():
             for value, _ in batch:
-                if linked.held.take(value):
+                if held.take(value):
                     out.write((value or b"") + b"\n")
-    return linked.held.chain.size
+                    leaves.write(held.chain.last)
+    return held.chain.size
 
 
 async def _tabulate(place: Place, table: Table) -> tuple[int, int]:

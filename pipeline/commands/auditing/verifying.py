@@ -42,6 +42,7 @@ def verify_command(
         key=given.key if key else own.key,
         cosigned=given.cosigned if witness else own.cosigned,
         witness=given.witness if witness else own.witness,
+        leaves=own.leaves,
     )
     report(asyncio.run(_verified(place, vouched, people)))
 
