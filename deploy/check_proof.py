@@ -1,10 +1,9 @@
 # Checks what one person was told, with nothing of Tocsin: python check_proof.py PROOF.json log.pub
-# Needs Python 3.11 and the package `cryptography`. log.pub: the log's public key, which you have from elsewhere.
+# Needs Python 3.11 and the package `cryptography`. log.pub: the log's public keys, which you have from elsewhere.
 import hashlib, json, re, sys
 from base64 import b64decode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-def need(holds, why):
-    if not holds: sys.exit(f"FALSE: {why}")
+def need(holds, why): return holds or sys.exit(f"FALSE: {why}")
 def sha(data): return hashlib.sha256(data).digest()
 
 def climb(leaf, at, size, path):  # RFC 6962, 2.1.1: the root that a leaf leads to with the hashes beside its way
@@ -14,14 +13,15 @@ def climb(leaf, at, size, path):  # RFC 6962, 2.1.1: the root that a leaf leads 
     if at < left: return sha(b"\1" + climb(leaf, at, left, path[:-1]) + beside)
     return sha(b"\1" + beside + climb(leaf, at - left, size - left, path[:-1]))
 
-def signed(note, keys):  # C2SP signed-note and tlog-checkpoint: the size and the root that one of the keys signed
+def signed(note, keys):  # C2SP signed-note and tlog-checkpoint: the size and the root, by the key that counts for that size
     text, _, signatures = note.rpartition("\n\n")
-    for name, _, key in (line.split("+", 2) for line in keys):
-        for blob in (b64decode(line.split(" ")[2]) for line in signatures.splitlines() if line.split(" ")[1] == name):
-            if blob[:4] == sha(f"{name}\n".encode() + b64decode(key))[:4] and text.startswith(f"{name}\n"):
-                Ed25519PublicKey.from_public_bytes(b64decode(key)[1:]).verify(blob[4:], f"{text}\n".encode())
-                return int(text.split("\n")[1]), b64decode(text.split("\n")[2])
-    sys.exit("FALSE: the checkpoint is signed by none of your keys")
+    origin, size, root = text.split("\n")[:3]
+    name, _, key = [k[0] for k in keys if k is keys[0] or int([*k, 0, 0][2]) < int(size)][-1].split("+", 2)
+    for blob in (b64decode(line.split(" ")[2]) for line in signatures.splitlines() if line.split(" ")[1] == name):
+        if blob[:4] == sha(f"{name}\n".encode() + b64decode(key))[:4] and origin == name:
+            Ed25519PublicKey.from_public_bytes(b64decode(key)[1:]).verify(blob[4:], f"{text}\n".encode())
+            return int(size), b64decode(root)
+    sys.exit(f"FALSE: the checkpoint is not signed by that of your keys which counts for a log of {size}")
 
 def sealed(shown, size, root):  # what an entry of the log says; of this one person, where it speaks of many
     entry, part = json.loads(shown["entry"]), shown.get("part")
@@ -56,5 +56,5 @@ def check(proof, keys):
         print(f"TRUE: {end['at']}, by {plan['channel']}, {told['result']}:\n{says.get('subject', '')}\n{says['text']}")
     need(all(said[at]["subject"] == who for at in proof["addresses"]), "another person's address")
     print(f"TRUE: entries of a log of {size}; {len(proof['messages'])} messages to {who} about {proof['incident']}")
-try: check(json.load(open(sys.argv[1], encoding="utf-8")), open(sys.argv[2], encoding="utf-8").read().split())
+try: check(json.load(open(sys.argv[1], encoding="utf-8")), [line.split() for line in open(sys.argv[2]) if line.strip()])
 except Exception as error: sys.exit(f"FALSE: {error!r}")

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pipeline import authority
-from pipeline.audit.files import publish
+from pipeline.audit.files import create_file
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings
 from pipeline.vault import Vault
@@ -100,7 +100,7 @@ def make_key(settings: Settings, name: str) -> Signer:
     if not path.exists():
         made = Ed25519PrivateKey.generate()
         try:
-            publish(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+            create_file(path, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
     return Signer(name, read_key(path))

@@ -134,7 +134,7 @@ def test_a_given_key_introduces_the_next_one_which_alone_is_needed_from_then_on(
     notary.follow(Chain())
     said = notary.introduction(0, ())
     assert said is not None
-    introduced = [said.note.split("\n")[4]]
+    introduced = [f"{said.note.splitlines()[4]} after 1"]
     own = seal_own(Chain(), said, START)
     notary.follow(own.chain)
     notary.sign(own.chain)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.audit.files import replace_file, writing
-from pipeline.audit.keys import LogKeys, public_keys, publish_keys, raw
+from pipeline.audit.keys import LogKeys, public_keys, public_lines, publish, raw
 from pipeline.audit.note import Checkpoint, PublicKey, change_of_key, read_checkpoint, sign
 from pipeline.audit.seal import Chain
 from pipeline.audit.tree import CompactRange
@@ -55,7 +55,7 @@ def open_key(data_dir: Path, keys: LogKeys) -> tuple[Ed25519PrivateKey, PublicKe
         raise AuditError(f"{keys.where} is not the key that the last checkpoint was signed with. {REMEDY}")
     # The name is the log's origin, after its first key: logs of different first keys are different logs.
     public = PublicKey(f"tocsin/log/{sha256(raw(key)).hexdigest()[:16]}", raw(key))
-    publish_keys(data_dir, [public])
+    publish(data_dir, [str(public)])
     return key, public
 
 
@@ -126,10 +126,12 @@ class Notary:
     def introduction(self, size: int, introduced: Sequence[str]) -> KeyIntroduced | None:
         """What has to be sealed as entry `size` before a key that waits can sign; None if none waits.
 
-        `introduced`: the keys that the log introduced already.
+        `introduced`: the keys that the log introduced already, as lines of log.pub.
         """
         waiting = self._keys.waiting()
-        if waiting is None or str(PublicKey(self.public.name, raw(waiting))) in introduced:
+        if waiting is None or str(PublicKey(self.public.name, raw(waiting))) in [
+            line.split()[0] for line in introduced
+        ]:
             return None
         return KeyIntroduced(note=change_of_key(size + 1, self.public.name, self._key, waiting))
 
@@ -142,9 +144,9 @@ class Notary:
         if waiting is None or self._since:
             return False
         public = PublicKey(self.public.name, raw(waiting))
-        if [str(public)] != list(introduced[-1:]):
+        if not introduced or introduced[-1].split()[0] != str(public):
             return False
-        publish_keys(self._data_dir, [*public_keys(self._data_dir), public])
+        publish(self._data_dir, [*public_lines(self._data_dir), introduced[-1]])
         self._keys.take_over()
         self._key, self.public = self._keys.present(), public
         return True

@@ -43,7 +43,7 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[BinaryIO]:
     sync_directory(path.parent)
 
 
-def publish(path: Path, content: bytes, mode: int) -> None:
+def create_file(path: Path, content: bytes, mode: int) -> None:
     """Creates `path` with `content` unless it exists: of two at once one wins, and both then read the same."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     scratch = _scratch(path)

@@ -32,7 +32,7 @@ class Held:
     """The chain, the identity of everything sealed, and how far each source has been read. Mutable: it is large.
 
     `owing`: the last entry, if it speaks of many and is not followed yet by its commitment to each of them.
-    `keys`: the public keys that the log introduced, as lines, in order.
+    `keys`: the public keys that the log introduced, in order, as lines of log.pub.
     """
 
     chain: Chain = field(default_factory=Chain)
@@ -103,5 +103,6 @@ def _linking(chain: Chain, value: bytes | None) -> tuple[dict[str, Any], Origin,
 
 
 def _introduced(body: Mapping[str, Any] | None) -> str:
-    """The new key, which is the fifth line of the note."""
-    return "".join(str((body or {}).get("note")).split("\n")[4:5])
+    """The new key as it stands in log.pub: with the size after which it signs (the third line of the note)."""
+    lines = str((body or {}).get("note")).split("\n")
+    return f"{lines[4]} after {lines[2]}" if len(lines) > 4 else ""

@@ -5,6 +5,7 @@ the record room (TOCSIN_LOG_KEY) and is in no file of ours. A new key waits, in 
 TOCSIN_LOG_NEXT_KEY, until the old one has introduced it in the log and signed for that; then it takes its place.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from pipeline.audit.files import publish, replace_file, sync_directory, writing
+from pipeline.audit.files import create_file, replace_file, sync_directory, writing
 from pipeline.audit.note import PublicKey
 from pipeline.errors import ConfigurationError
 from pipeline.private_keys import PrivateKeys, private_key, variable
@@ -33,32 +34,36 @@ def next_key_path(data_dir: Path) -> Path:
 
 
 def public_key_path(data_dir: Path) -> Path:
-    """Where the log's public keys lie, a line each."""
+    """Where the log's public keys lie, a line each, from the second on with the size after which it signs."""
     return data_dir / "keys" / "log.pub"
 
 
-def public_keys(data_dir: Path) -> list[PublicKey]:
-    """The log's public keys, from the first to the present one. Raises AuditError."""
+def public_lines(data_dir: Path) -> list[str]:
+    """The lines of log.pub, of the first key to the present one."""
     try:
-        lines = public_key_path(data_dir).read_text().split()
+        return [line for line in public_key_path(data_dir).read_text().splitlines() if line.strip()]
     except FileNotFoundError:
         return []
-    return [PublicKey.parse(line) for line in lines]
 
 
-def publish_keys(data_dir: Path, keys: list[PublicKey]) -> None:
-    """Writes the public keys for others to take. Raises AuditError."""
+def public_keys(data_dir: Path) -> list[PublicKey]:
+    """The keys in log.pub. Raises AuditError."""
+    return [PublicKey.parse(line.split()[0]) for line in public_lines(data_dir)]
+
+
+def publish(data_dir: Path, lines: Sequence[str]) -> None:
+    """Writes log.pub, for others to take. Raises AuditError."""
     path = public_key_path(data_dir)
     with writing(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(path, "".join(f"{key}\n" for key in keys).encode())
+        replace_file(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def make_key(path: Path) -> None:
     """A new key, for nobody else to read. Whoever was first keeps theirs. Raises AuditError."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with writing(path):
-        publish(path, pem, mode=0o600)
+        create_file(path, pem, mode=0o600)
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:

@@ -23,7 +23,8 @@ ADDRESSES = {Subscribed.TYPE, ChoicesChanged.TYPE, Confirmed.TYPE}
 HOW = (
     "The checkpoint is a C2SP signed note: the Ed25519 signature over its text must be of a key in log.pub, which you "
     "have from elsewhere than this file. Its lines are the log's name, how many entries it has, and in base64 the root "
-    "over them.",
+    "over them. A key counts for logs of more entries than log.pub says after it, and of no more than it says after "
+    "the next one.",
     "An entry's leaf is SHA-256 over a zero byte and the entry's exact bytes; the hashes of `path` must lead from it "
     "to the root, as RFC 6962 says.",
     "Where an entry speaks of many people it holds a root over them, and `part` leads to that in the same way: it is "
@@ -82,7 +83,7 @@ def proof_of(
         "subscriber": subject.subscriber,
         "until": subject.at,
         "checkpoint": gathered.vouchers.checkpoint.decode(),
-        "log_pub": (gathered.vouchers.key or "").split(),
+        "log_pub": (gathered.vouchers.key or "").splitlines(),
         "entries": shown.entries,
         "messages": told,
         "addresses": addresses,

@@ -73,7 +73,8 @@ def _moment(text: str) -> str:
 
 def _key(line: str) -> str:
     try:
-        return str(Key.parse(line))
+        key, _, after = line.partition(" ")
+        return f"{Key.parse(key)} {after}".rstrip()
     except Distrusted:
         return line
 

@@ -24,6 +24,7 @@ from pipeline.audit.vouching import (
     change_of,
     head_signed,
     key_at,
+    published,
     size_said,
 )
 
@@ -187,12 +188,12 @@ def _changes(introductions: Sequence[Mapping[str, Any]], findings: list[Finding]
 
 def _signed(vouchers: Vouchers, changes: Sequence[Change], findings: list[Finding]) -> Head | None:
     """The checkpoint, if it counts: under the key that was the log's when it had that many entries."""
-    note, lines = vouchers.checkpoint, (vouchers.key or "").split("\n")
+    note = vouchers.checkpoint
     expected = "a public key to check it with"
     if note is None:
         return None
     try:
-        if not (pinned := [Key.parse(line) for line in lines if line.strip()]):
+        if not (pinned := [line.key for line in published(vouchers.key or "")]):
             raise Distrusted("none")
         size = size_said(note)
         key = key_at(size, pinned, changes)

@@ -134,6 +134,37 @@ def key_at(size: int, pinned: Sequence[Key], changes: Sequence[Change]) -> Key:
     return keys[sum(change.size < size for change in changes)]
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A line of log.pub: a key, and for checkpoints of which sizes it counts: of more than `after` entries."""
+
+    key: Key
+    after: int
+
+
+def published(text: str) -> list[Published]:
+    """Reads log.pub: a key a line, in order, from the second on with `after SIZE`. Raises Distrusted."""
+    found = []
+    for line in text.splitlines():
+        words = line.split()
+        if words[1:] and (len(words) != 3 or words[1] != "after" or not _DECIMAL.fullmatch(words[2])):
+            raise Distrusted(f"{line[:80]!r} is no line of a log.pub: a key, from the second on with `after SIZE`")
+        if words:
+            found.append(Published(Key.parse(words[0]), int(words[2]) if words[1:] else 0))
+    return found
+
+
+def head_published(note: bytes, lines: Sequence[Published]) -> tuple[str, Head]:
+    """The text of a checkpoint, and what it says, signed by that key of a log.pub which counts for its size.
+
+    Raises Distrusted. For whoever does not have the log, which says itself where its keys changed (`key_at`).
+    """
+    size = size_said(note)
+    key = [line.key for line in lines if line is lines[0] or line.after < size][-1]
+    text = key.open(note)[0]
+    return text, Head.parse(text)
+
+
 def head_signed(note: bytes, key: Key) -> Head:
     """What a checkpoint says that `key` signed; it must be of the log that the key is named for. Raises Distrusted."""
     head = Head.parse(key.open(note)[0])

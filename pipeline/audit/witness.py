@@ -20,7 +20,7 @@ from pipeline.audit.files import replace_file, writing
 from pipeline.audit.keys import load_key, make_key
 from pipeline.audit.note import cosignature_line, cosigner_line
 from pipeline.audit.tree import ProofError, verify_consistency
-from pipeline.audit.vouching import Distrusted, Head, Key
+from pipeline.audit.vouching import Distrusted, Head, Published, head_published
 from pipeline.errors import ConfigurationError
 from pipeline.private_keys import private_key, variable
 
@@ -58,7 +58,7 @@ class Witness:
     def __init__(
         self,
         directory: Path,
-        keys: Callable[[], Sequence[Key]],
+        keys: Callable[[], Sequence[Published]],
         clock: Callable[[], int],
         given: SecretStr | None = None,
     ) -> None:
@@ -91,28 +91,23 @@ class Witness:
         except _Refused as refused:
             log.warning("refused: %s", str(refused))
             return refused.answer
-        self._seen[head.origin] = (head.size, head.root)
-        said = {origin: [size, root.hex()] for origin, (size, root) in self._seen.items()}
+        seen = {**self._seen, head.origin: (head.size, head.root)}
+        said = {origin: [size, root.hex()] for origin, (size, root) in seen.items()}
         with writing(self._memory):
             replace_file(self._memory, json.dumps(said, indent=1).encode())
+        self._seen = seen
         return Answer(200, cosignature_line(text, self._name, self._key, self._clock()))
 
     def _signed(self, note: bytes) -> tuple[str, Head]:
-        """The checkpoint's text, signed by a key that is known for its log."""
+        """The checkpoint's text, signed by the key that counts for its log and its size."""
         try:
             origin = note.split(b"\n", 1)[0].decode("utf-8", "replace")
-            keys = [key for key in self._keys() if key.name == origin]
-            if not keys:
+            lines = [line for line in self._keys() if line.key.name == origin]
+            if not lines:
                 raise _Refused(404, f"no log {origin[:80]!r} is known here")
-            for key in keys:
-                try:
-                    text = key.open(note)[0]
-                    return text, Head.parse(text)
-                except Distrusted as error:
-                    problem = error
+            return head_published(note, lines)
         except Distrusted as error:
-            problem = error
-        raise _Refused(403, f"the checkpoint counts for nothing: {problem}")
+            raise _Refused(403, f"the checkpoint counts for nothing: {error}") from None
 
     def _check(self, asked: _Asked, head: Head) -> None:
         size, root = self._seen.get(head.origin, (0, b""))

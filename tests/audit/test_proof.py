@@ -222,7 +222,21 @@ async def test_a_false_proof_is_refused(tmp_path, forge):
 async def test_a_proof_of_another_log_is_refused(tmp_path):
     other = Log(LOG.sealed, Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
     done = checked(tmp_path, await made(), str(other.key))
-    assert (done.returncode, done.stderr) == (1, "FALSE: the checkpoint is signed by none of your keys\n")
+    said = "FALSE: the checkpoint is not signed by that of your keys which counts for a log of 15\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(("change", "holds"), [(14, False), (15, True), (16, True)])
+async def test_a_key_that_was_retired_proves_nothing_of_what_came_after_it(tmp_path, change, holds):
+    """Whoever stole it can sign a checkpoint of any size; the next key says in log.pub from which size on it signs."""
+    new = Log(LOG.sealed, Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
+    keys = f"{LOG.key}\n{new.key} after {change}"
+    by_old, by_new = await made(), await made(place=Shelf(new))
+    assert checked(tmp_path, by_old, keys).returncode == (0 if holds else 1)
+    assert checked(tmp_path, by_new, keys).returncode == (1 if holds else 0)
+    assert checked(tmp_path, by_old, f"{LOG.key}\n{new.key}").returncode == 1, (
+        "a line that says nothing excludes the old"
+    )
 
 
 async def test_up_to_a_moment_only_what_was_told_by_then_is_proved(tmp_path):

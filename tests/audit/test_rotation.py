@@ -101,7 +101,7 @@ def test_a_key_does_not_sign_before_its_introduction_is_signed_for(tmp_path):
     notary.follow(Chain())
     make_key(next_key_path(tmp_path))
     said = notary.introduction(0, ())
-    introduced = [said.note.split("\n")[4]]
+    introduced = [f"{said.note.splitlines()[4]} after 1"]
     own = seal_own(Chain(), said, START)
     notary.follow(own.chain)
     assert not notary.change_key(introduced)
@@ -135,6 +135,7 @@ async def test_the_appender_has_a_waiting_key_introduced_and_signs_with_it_from_
     assert not next_key_path(data_dir).exists()
     old, new = public_keys(data_dir)
     assert old.name == new.name
+    assert public_key_path(data_dir).read_text() == f"{old}\n{new} after 4\n"
     result = await verified(own_broker)
     assert (result.ok, result.entries, result.signed) == (True, 7, 7)
     new.open(checkpoint_path(data_dir).read_bytes())

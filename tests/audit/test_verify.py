@@ -16,7 +16,7 @@ from pipeline.audit.findings import Finding, Kind, Result
 from pipeline.audit.note import Checkpoint, PublicKey, sign
 from pipeline.audit.tree import leaf_hash
 from pipeline.audit.verify import Vouchers, exported, verify
-from pipeline.audit.vouching import Key
+from pipeline.audit.vouching import published
 from pipeline.audit.witness import Witness, request_for
 from tests.audit.logs import NAME, Log, a_log, receipt, seal_all
 
@@ -150,7 +150,7 @@ def test_where_the_signed_root_alone_cannot_tell_both_that_can_be_are_said():
 
 
 def test_an_earlier_root_that_is_right_narrows_it_down_to_the_entry(tmp_path):
-    witness = Witness(tmp_path, lambda: [Key.parse(str(LOG.key))], lambda: 0)
+    witness = Witness(tmp_path, lambda: published(str(LOG.key)), lambda: 0)
 
     def seen(values: list[bytes], size: int) -> Finding:
         note = LOG.checkpoint(size)

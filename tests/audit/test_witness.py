@@ -15,13 +15,13 @@ from pipeline.audit.note import Checkpoint, sign
 from pipeline.audit.seal import Sealed
 from pipeline.audit.tree import consistency_proof, leaf_hash
 from pipeline.audit.verify import Vouchers, exported, verify
-from pipeline.audit.vouching import Head, Key
+from pipeline.audit.vouching import Distrusted, Head, Key, published
 from pipeline.audit.witness import SIZE_TYPE, Witness, request_for
 from pipeline.broker import runfile
 from pipeline.broker.process import PORTS, is_free
-from pipeline.errors import ConfigurationError
+from pipeline.errors import AuditError, ConfigurationError
 from pipeline.supervisor import overridden
-from tests.audit.logs import Log, a_log, receipt, seal_all
+from tests.audit.logs import Log, a_log, no_file_larger_than, receipt, seal_all
 from tests.audit.test_appender import DEADLINE_S, appending, publish, the_log
 from tests.paths import REPOSITORY
 
@@ -30,9 +30,8 @@ FORK = Log([*LOG.sealed[:4], *seal_all((receipt(n) for n in range(50, 58)), LOG.
 NOW = 1_772_600_000
 
 
-def a_witness(directory: Path, *logs: Log) -> Witness:
-    keys = [Key.parse(str(log.key)) for log in logs or (LOG,)]
-    return Witness(directory, lambda: keys, lambda: NOW)
+def a_witness(directory: Path, log_pub: str = f"{LOG.key}\n") -> Witness:
+    return Witness(directory, lambda: published(log_pub), lambda: NOW)
 
 
 def asked(log: Log, old: int, size: int) -> bytes:
@@ -42,6 +41,10 @@ def asked(log: Log, old: int, size: int) -> bytes:
 
 def key_of(witness: Witness) -> Key:
     return Key.parse(witness.line)
+
+
+def key_of_log(log: Log) -> Key:
+    return Key.parse(str(log.key))
 
 
 def test_it_cosigns_what_continues_what_it_saw_and_says_when(tmp_path):
@@ -96,6 +99,33 @@ def test_another_logs_checkpoint_and_another_keys_are_refused(tmp_path):
     assert witness.add_checkpoint(asked(stolen, 0, 6)).status == 403
     elsewhere = sign(Checkpoint("elsewhere", 6, bytes(32)).text, "elsewhere", LOG.private)
     assert witness.add_checkpoint(request_for(0, (), elsewhere)).status == 404
+
+
+def test_a_key_that_was_retired_is_not_cosigned_beyond_its_part_of_the_log(tmp_path):
+    """A thief could go on with it where the log was, and the witness would know another history than it has."""
+    new = Log(LOG.sealed, Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
+    witness = a_witness(tmp_path, f"{LOG.key}\n{new.key} after 6\n")
+    answers = [witness.add_checkpoint(asked(log, *sizes)) for log, *sizes in (
+        (new, 0, 6), (LOG, 0, 6), (LOG, 6, 7), (new, 6, 7), (LOG, 7, 10), (new, 7, 10),
+    )]  # fmt: skip
+    assert [answer.status for answer in answers] == [403, 200, 403, 200, 403, 200]
+    assert f"signed by {key_of_log(LOG)}, not by {key_of_log(new)}" in answers[2].body
+
+
+def test_a_checkpoint_that_it_cannot_remember_now_is_not_taken_for_seen(tmp_path):
+    witness = a_witness(tmp_path)
+    witness.add_checkpoint(asked(LOG, 0, 6))
+    with no_file_larger_than(10), pytest.raises(AuditError, match=r"seen\.json cannot be written"):
+        witness.add_checkpoint(asked(LOG, 6, 10))
+    assert witness.add_checkpoint(asked(LOG, 6, 10)).status == 200
+
+
+@pytest.mark.parametrize(
+    "line", ["after 6", "{key} after", "{key} after x", "{key} before 6", "{key} after 06", "{key} {key}"]
+)
+def test_what_is_no_line_of_a_log_pub_is_refused(line):
+    with pytest.raises(Distrusted):
+        published(line.format(key=LOG.key))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from aiohttp import web
 
-from pipeline.audit.vouching import Key
+from pipeline.audit.vouching import Published, published
 from pipeline.audit.witness import Witness
 from pipeline.broker import runfile
 from pipeline.private_keys import keys_of
@@ -38,9 +38,9 @@ def witness_command(
     asyncio.run(_serve(witness, host, port, lambda bound: _say(witness, host, bound)))
 
 
-def _keys(files: Sequence[Path]) -> list[Key]:
+def _keys(files: Sequence[Path]) -> list[Published]:
     """Read anew for each request: a log that changes its key adds a line to its file."""
-    return [Key.parse(line) for file in files if file.is_file() for line in file.read_text().split()]
+    return [line for file in files if file.is_file() for line in published(file.read_text())]
 
 
 async def _serve(witness: Witness, host: str, port: int, ready: Callable[[int], None]) -> None:
