@@ -15,6 +15,7 @@ from pipeline.broker import connect, runfile
 from pipeline.clock import now as real_now
 from pipeline.commands.lag import lags, projection_lag, standstill
 from pipeline.commands.overview import owed, read_journal
+from pipeline.commands.witness import Following, following, line_of
 from pipeline.decide.state import IncidentState
 from pipeline.deliver.ledger import Ledger
 from pipeline.deliver.parked import heaps
@@ -84,6 +85,7 @@ class Status(BaseModel):
     projection_problem: str | None = None
     standstill: Instant | None = None
     """Since when something waits to be sealed by a log that stands still."""
+    witness: Following | None = None
     incidents: list[Open] | None = None
     waiting: Waiting | None = None
     parked: list[ParkedHeap] | None = None
@@ -105,7 +107,7 @@ def status(
 
 async def gather(settings: Settings, now: datetime) -> Status:
     """The status at `now`; a broker that does not answer is part of it, not an error."""
-    found = Status(data_dir=str(settings.data_dir), workers=workers(settings))
+    found = Status(data_dir=str(settings.data_dir), workers=workers(settings), witness=following(settings, now))
     try:
         found.broker = connect.bootstrap(settings)
         found.lag = await lags(settings)
@@ -230,6 +232,8 @@ def _print(found: Status) -> None:
             f"[red]log       stands still: what was recorded since {rfc3339(found.standstill)} is not sealed; "
             "nothing is sent before it is[/red]: see to the record room and to the disk under its data directory"
         )
+    if found.witness is not None:
+        console.print(line_of(found.witness, real_now()))
     for line in _incident_lines(found.incidents or []):
         console.print(line)
     if found.waiting and found.waiting.count:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from pipeline.audit.witnessed import Witnessed
 from pipeline.honesty.figures import Figures
 
 BUCKETS_S = (60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 86400.0)
@@ -19,18 +20,23 @@ RESULTS = ("accepted", "permanent", "suppressed", "parked", "unknown", "waiting"
 
 
 class _Of:
-    def __init__(self, found: Figures, behind: int) -> None:
-        self._found, self._behind = found, behind
+    def __init__(self, found: Figures, behind: int, witness: Witnessed | None) -> None:
+        self._found, self._behind, self._witness = found, behind, witness
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, made of the figures."""
-        return metrics(self._found, self._behind)
+        yield from metrics(self._found, self._behind)
+        if self._witness is not None:
+            yield from _witness(self._witness)
 
 
-def text(found: Figures, behind: int) -> bytes:
-    """The metrics of all incidents; `behind`: how many records of the log are not in the projection yet."""
+def text(found: Figures, behind: int, witness: Witnessed | None = None) -> bytes:
+    """The metrics of all incidents; `behind`: how many records of the log are not in the projection yet.
+
+    `witness`: how far a witness has followed the log, where there is one.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Of(found, behind))
+    registry.register(_Of(found, behind, witness))
     return generate_latest(registry)
 
 
@@ -63,6 +69,18 @@ def metrics(found: Figures, behind: int) -> Iterator[Metric]:
     for name, count in found.sums.findings.items():
         findings.add_metric(name.split(": ", 1), count)
     yield findings
+
+
+def _witness(found: Witnessed) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "tocsin_witness_behind", "Entries of the log, signed for, that the witness has not cosigned.", found.behind
+    )
+    if found.at is not None:
+        yield GaugeMetricFamily(
+            "tocsin_witness_cosigned_timestamp_seconds",
+            "When the witness cosigned last, in seconds since 1970.",
+            found.at.timestamp(),
+        )
 
 
 def _reach(found: Figures) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from pipeline.audit.witnessed import witnessed
 from pipeline.clock import now
 from pipeline.errors import ConfigurationError, TocsinError
 from pipeline.honesty.exporter import text
@@ -45,7 +46,7 @@ class Metrics:
             if store is None:
                 raise TocsinError("there is no projection yet")
             found = await gather(store, None, now())
-        return text(found, await self._behind() or 0)
+        return text(found, await self._behind() or 0, witnessed(self._settings.data_dir))
 
 
 @asynccontextmanager

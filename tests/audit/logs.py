@@ -5,12 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, witness_key_path
 from pipeline.audit.note import Checkpoint, PublicKey, sign
 from pipeline.audit.seal import Chain, Sealed, seal, source_of
 from pipeline.audit.verify import Vouchers
+from pipeline.audit.vouching import published
+from pipeline.audit.witness import Witness, request_for
 from schemas import codec, topics
 from schemas.base import Channel, Message
 from schemas.codec import Outgoing, Record
@@ -102,6 +106,24 @@ class Log:
 
 def a_log(size: int = 10) -> Log:
     return Log(seal_all(receipt(number) for number in range(size)), Ed25519PrivateKey.from_private_bytes(bytes(32)))
+
+
+SEEN_AT = datetime(2026, 3, 4, 3, tzinfo=UTC)
+
+
+def witness_follows(data_dir: Path, seen: int) -> None:
+    """A data directory whose log has ten entries, signed for, of which a witness has seen so many at `SEEN_AT`."""
+    log = a_log()
+    public = published(str(log.key))
+    witness = Witness(data_dir / "witness", lambda: public, lambda: int(SEEN_AT.timestamp()))
+    line = witness.add_checkpoint(request_for(0, (), log.checkpoint(seen))).body
+    for path, content in (
+        (checkpoint_path(data_dir), log.checkpoint()),
+        (cosigned_path(data_dir), log.checkpoint(seen) + line.encode()),
+        (witness_key_path(data_dir), f"{witness.line}\n".encode()),
+    ):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pipeline.broker import connect, runfile
 from pipeline.commands.lag import behind
 from pipeline.commands.overview import Journal
 from pipeline.commands.status import counted, gather, its_now, span, workers
+from pipeline.commands.witness import following, line_of
 from pipeline.decide.incident import decide
 from pipeline.settings import Settings
 from schemas import codec, topics
@@ -22,7 +23,9 @@ from schemas.base import Channel, Severity
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
 from schemas.incident import ImpactChanged, IncidentEvent, IncidentOpened, IncidentResolved
 from schemas.journal import JournaledInput, JournalEntry, NoticeKind, VirtualClock
+from tests.audit.logs import SEEN_AT, witness_follows
 from tests.commands.running import tocsin
+from tests.conftest import MakeSettings
 
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 POLICY = policy.compile(policy.load(Settings.model_fields["policy_dir"].default))
@@ -97,6 +100,26 @@ def test_lengths_of_time_and_numbers_are_said_as_people_say_them() -> None:
     assert [span(s) for s in (59, 28 * 60, 125 * 60)] == ["0 min", "28 min", "2 h 05 min"]
     assert [counted(n, "delivery", "deliveries") for n in (1, 2)] == ["1 delivery", "2 deliveries"]
     assert counted(2, "dead letter") == "2 dead letters"
+
+
+async def test_how_far_the_witness_has_followed_is_said_in_red_if_it_is_silent(make_settings: MakeSettings) -> None:
+    settings = make_settings()
+    assert (await gather(settings, NOW)).witness is None
+    witness_follows(settings.data_dir, seen=6)
+    soon, later = SEEN_AT + timedelta(seconds=20), SEEN_AT + timedelta(minutes=75)
+    assert [(found.signed, found.seen, found.at, found.late) for at in (soon, later)
+            if (found := (await gather(settings, at)).witness)] == [
+        (10, 6, SEEN_AT, False), (10, 6, SEEN_AT, True),
+    ]  # fmt: skip
+    found = following(settings, later)
+    assert found is not None
+    assert line_of(found, later).startswith(
+        "[red]witness   has not seen the last 4 of 10 entries; cosigned last at 2026-03-04T03:00:00Z, 1h 15 ago[/red]"
+    )
+    all_seen = found.model_copy(update={"seen": 10, "late": False})
+    assert line_of(all_seen, soon) == (
+        "witness   has seen all 10 entries; cosigned last at 2026-03-04T03:00:00Z, 20 s ago"
+    )
 
 
 async def test_lag_counts_what_no_room_has_worked_off(own_broker: Settings) -> None:

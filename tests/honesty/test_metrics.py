@@ -4,9 +4,11 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.audit.checkpoint import cosigned_path
 from pipeline.errors import ConfigurationError
 from pipeline.honesty.serving import serving
 from pipeline.replay.measure import measured, promises_in
+from tests.audit.logs import SEEN_AT, witness_follows
 from tests.conftest import MakeSettings
 from tests.honesty.made import DELAY, PEOPLE, projected
 from tests.projection.made import run, trial
@@ -45,6 +47,26 @@ async def test_they_say_the_figures_and_name_nobody(make_settings: MakeSettings)
     assert any(name == "tocsin_guard_findings_total" for name, *_ in samples)
     for word in (*PEOPLE, run().past.incident, run().past.title):
         assert word not in text
+
+
+async def test_a_witness_that_falls_behind_is_among_them_where_there_is_one(make_settings: MakeSettings) -> None:
+    settings = make_settings(metrics_port=0)
+    await projected(settings)
+
+    async def witness_metrics() -> dict[str, float]:
+        async with serving(settings, three) as port:
+            _, text = await scraped(port)
+        families = text_string_to_metric_families(text)
+        return {one.name: one.value for family in families for one in family.samples if "witness" in one.name}
+
+    assert await witness_metrics() == {}
+    witness_follows(settings.data_dir, seen=6)
+    assert await witness_metrics() == {
+        "tocsin_witness_behind": 4,
+        "tocsin_witness_cosigned_timestamp_seconds": SEEN_AT.timestamp(),
+    }
+    cosigned_path(settings.data_dir).write_bytes(b"nothing that counts")
+    assert await witness_metrics() == {"tocsin_witness_behind": 10}
 
 
 async def test_a_projection_that_is_not_there_is_said_and_no_figures_made_up(make_settings: MakeSettings) -> None:
