@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEEDS  ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-kafka test-chaos kill-rounds sim explore mutants bench day kafka lint types imports format schemas lock clean
+.PHONY: help demo up test test-slow test-kafka test-chaos kill-rounds sim explore mutants bench day whole kafka lint types imports format schemas lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench: $(STAMP) ## measures it beside other people's tools, into build/bench.jso
 
 day: $(STAMP) ## ten incidents of a day to SUBSCRIBERS people (1000), what became of all, memory: build/day.json, day.svg
 	$(BIN)/python -m pipeline.bench.day $(INCIDENTS) --subscribers $(or $(SUBSCRIBERS),1000)
+
+whole: $(STAMP) ## every incident of INCIDENTS to SUBSCRIBERS people (10000), rooms killed on the way; its log replayed twice
+	$(BIN)/python -m pipeline.bench.whole $(INCIDENTS) --subscribers $(or $(SUBSCRIBERS),10000)
 
 kafka: $(STAMP) ## Apache Kafka in KRaft mode on this machine, without Docker (Java 17 and Maven)
 	$(BIN)/tocsin kafka

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 
 from pipeline.archive.reading import Archive
 from pipeline.audit.held import index_of
-from pipeline.audit.places import AT_ONCE, batched, vouchers
+from pipeline.audit.places import AT_ONCE, batched, vouchers, wanted
 from pipeline.audit.segments import read_lines, segment_files
 from pipeline.audit.verify import Stored, Vouchers, exported
 from pipeline.broker import connect
@@ -51,15 +51,15 @@ class InTopics:
                 batch = []
         yield batch
 
-    async def records(self, topic: Topic, key: str | None = None) -> AsyncIterator[Record]:
+    async def records(self, topic: Topic, key: str | None = None, kind: str | None = None) -> AsyncIterator[Record]:
         """What stands in the topic, or in the partition of the key; what Kafka may have forgotten is read first."""
         if topic in ARCHIVED and self._settings.log_retention_days is not None and self._settings.archive is not None:
             for record in Archive(self._settings.archive).records(topic.name):
-                if key is None or record.key == key.encode():
+                if wanted(record, key, kind):
                     yield record
         home = None if key is None else [connect.partition_for(key, self._settings.partitions)]
         async for record in connect.read_all(self._settings, topic.name, partitions=home):
-            if key is None or record.key == key.encode():
+            if wanted(record, key, kind):
                 yield record
 
     def _earlier(self, upto: int) -> Iterator[list[Stored]]:

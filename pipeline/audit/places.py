@@ -40,8 +40,8 @@ class Place(Protocol):
         """What stands there as of the call, a thousand at a time: values, and the roots that their records carry."""
         ...
 
-    def records(self, topic: Topic, key: str | None = None) -> AsyncIterator[Record]:
-        """The records of a topic, in order within each partition; with `key` only those of that key.
+    def records(self, topic: Topic, key: str | None = None, kind: str | None = None) -> AsyncIterator[Record]:
+        """The records of a topic, in order within each partition; of `key` alone, and of the type `kind`, if given.
 
         Raises NotFound where this place has none of that topic.
         """
@@ -75,11 +75,11 @@ class InFiles:
         for batch in batched(read_lines(self._path)):
             yield list(exported(batch))
 
-    async def records(self, topic: Topic, key: str | None = None) -> AsyncIterator[Record]:
+    async def records(self, topic: Topic, key: str | None = None, kind: str | None = None) -> AsyncIterator[Record]:
         """Those of the sealed topics that stand whole in their entries."""
         if topic in STOCK:
             raise NotFound(f"{self._path} holds the log alone, no {topic.name}: ask the broker, or an archive")
-        for record in sealed_records(read_lines(self._path), topic, key):
+        for record in sealed_records(read_lines(self._path), topic, key, kind):
             yield record
 
 
@@ -107,12 +107,12 @@ class InArchive:
         for lines in self._archive.log():
             yield list(exported(lines))
 
-    async def records(self, topic: Topic, key: str | None = None) -> AsyncIterator[Record]:
+    async def records(self, topic: Topic, key: str | None = None, kind: str | None = None) -> AsyncIterator[Record]:
         """Of the archived topics, or of the sealed ones."""
         lines = (line for piece in self._archive.log() for line in piece)
-        found = self._archive.records(topic.name) if topic in STOCK else sealed_records(lines, topic, None)
+        found = self._archive.records(topic.name) if topic in STOCK else sealed_records(lines, topic, key, kind)
         for record in found:
-            if key is None or record.key == key.encode():
+            if wanted(record, key, kind):
                 yield record
 
 
@@ -153,18 +153,26 @@ def leaves_beside(export: Path) -> Path:
     return export.with_name(f"{export.name}.leaves")
 
 
-def sealed_records(lines: Iterator[bytes], topic: Topic, key: str | None) -> Iterator[Record]:
+def wanted(record: Record, key: str | None, kind: str | None) -> bool:
+    """Whether it is one of that key, and of that type, where any are named."""
+    return (key is None or record.key == key.encode()) and (
+        kind is None or dict(record.headers).get("ce_type") == kind.encode()
+    )
+
+
+def sealed_records(lines: Iterator[bytes], topic: Topic, key: str | None, kind: str | None = None) -> Iterator[Record]:
     """The records of a sealed topic once more, from the entries that hold them whole.
 
     Their values say what was said in JSON of the same meaning; of their headers id, type and subject are there.
     """
+    mark = (kind or topic.name).encode()  # most lines are others', and need not be read for it
     for line in lines:
-        if topic.name.encode() not in line:
+        if mark not in line:
             continue
         entry = AuditEntry.model_validate_json(line)
         if entry.origin.topic != topic.name or entry.record_type == UNREADABLE or entry.body is None:
             continue
-        if key is None or entry.subject == key:
+        if (key is None or entry.subject == key) and (kind is None or entry.record_type == kind):
             yield _record(entry)
 
 

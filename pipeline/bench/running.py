@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +63,9 @@ class Running:
         *,
         audience: str = "customers",
         first: int = 0,
-        reached: Callable[[int], dict[str, str]] = mail,
+        reached: Callable[[int], Mapping[str, Any]] = mail,
     ) -> None:
-        """So many readers, numbered from `first` on; `reached`: by which address."""
+        """So many readers, numbered from `first` on; `reached`: by which address, and what else they chose."""
         vault, at = Vault.open(self.settings), now()
         for start in range(first, first + count, AT_ONCE):
             made = []
@@ -133,6 +133,14 @@ class Outcomes:
 
 @asynccontextmanager
 async def running(directory: Path, **given: Any) -> AsyncIterator[Running]:
+    """Starts everything, and tells everybody of everything at once."""
+    async with started(directory, **given) as system:
+        await system.lift_the_caps()
+        yield system
+
+
+@asynccontextmanager
+async def started(directory: Path, **given: Any) -> AsyncIterator[Running]:
     """Starts everything, on Apache Kafka where there are Java and Maven, else on the embedded broker."""
     async with AsyncExitStack() as stack:
         name, kafka = _broker(directory)
@@ -150,9 +158,7 @@ async def running(directory: Path, **given: Any) -> AsyncIterator[Running]:
             found["broker"] = broker.pid if broker is not None else None
             return {name: pid for name, pid in found.items() if pid is not None}
 
-        system = Running(supervisor.settings, name, producer, processes)
-        await system.lift_the_caps()
-        yield system
+        yield Running(supervisor.settings, name, producer, processes)
 
 
 def _broker(directory: Path) -> tuple[str, ApacheKafka | None]:

@@ -31,6 +31,7 @@ def check_again(place: Place, incident: str | None) -> None:
         f"and {found.renderings} stored renderings compared, in {took:.1f} s ({found.entries / took:.0f} entries/s)"
     )
     typer.echo(said)
+    typer.echo(f"what is decided and worded now: sha256 {found.sha256}")
     if found.differences:
         typer.secho(f"NOT as it was: {len(found.differences)} differences", fg=typer.colors.RED, bold=True, err=True)
         raise typer.Exit(1)
@@ -40,5 +41,9 @@ def check_again(place: Place, incident: str | None) -> None:
 async def _checked(place: Place, incident: str | None) -> Checked:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("deciding again", total=None)
-        return await check(place, incident, lambda done, of: progress.update(task, completed=done, total=of))
+        task = progress.add_task("", total=None)
+
+        def went(what: str, done: int, of: int | None) -> None:
+            progress.update(task, description=what, completed=done, total=of)
+
+        return await check(place, incident, went)

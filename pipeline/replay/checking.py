@@ -25,40 +25,50 @@ from schemas.rendering import Rendering, render_bytes
 class Checked:
     """What a replay found: how much it went through, and what came out otherwise.
 
-    `messages`: windows that went out, each with a rendering that the journal leads to.
+    `messages`: windows that went out, each with a rendering that the journal leads to. `sha256`: over every entry as it
+    was decided again, incident by incident in the order of their names. An entry names the hashes of its renderings, so
+    that two replays with the same `sha256` came to the same decisions and the same words.
     """
 
     incidents: int = 0
     entries: int = 0
     messages: int = 0
     renderings: int = 0
+    sha256: str = sha256(b"").hexdigest()
     differences: list[Difference] = field(default_factory=list)
 
 
 async def check(
-    place: Place, incident: str | None = None, went: Callable[[int, int], object] = lambda _done, _of: None
+    place: Place,
+    incident: str | None = None,
+    went: Callable[[str, int, int | None], object] = lambda _what, _done, _of: None,
 ) -> Checked:
-    """Decides everything (of one incident) again. `went` is told how many incidents of how many are through.
+    """Decides everything (of one incident) again. `went` is told with what it is busy, and how much of it is done.
 
     Raises BrokerError, AuditError.
     """
-    policies, found, words = await compiled(place), Checked(), dict[str, Rendering]()
+    went("reading what was decided", 0, None)
+    policies, found, words, said = await compiled(place), Checked(), set[str](), sha256()
     recorded = await journals(place, incident)
-    for number, entries in enumerate(recorded.values(), start=1):
-        words |= _again(entries, policies, found)
-        went(number, len(recorded))
-    found.incidents = len(recorded)
+    for number, (_, entries) in enumerate(sorted(recorded.items()), start=1):
+        made, again = _again(entries, policies, found)
+        words |= made
+        said.update(again)
+        went("deciding again", number, len(recorded))
+    found.incidents, found.sha256 = len(recorded), said.hexdigest()
     unread = {entry.incident for entries in recorded.values() for entry in entries if entry.policy not in policies}
+    went("comparing what went out", 0, None)
     async for attempt in _attempts(place, incident):
         found.messages += 1
         if attempt.rendering not in words and attempt.incident in recorded.keys() - unread:
             found.differences.append(_unfounded(attempt))
-    await _stored(place, words, found)
+    await _stored(place, found)
     return found
 
 
-def _again(entries: Sequence[JournalEntry], policies: Mapping[str, Policy], found: Checked) -> dict[str, Rendering]:
-    state, words = IncidentState(entries[0].incident), dict[str, Rendering]()
+def _again(entries: Sequence[JournalEntry], policies: Mapping[str, Policy], found: Checked) -> tuple[set[str], bytes]:
+    """One incident again: the names of the words it leads to, and a hash over the entries as they come out now."""
+    state, words, said = IncidentState(entries[0].incident), set[str](), sha256()
     for entry in entries:
         if (policy := policies.get(entry.policy)) is None:
             missing = "this version is not at hand"
@@ -66,19 +76,19 @@ def _again(entries: Sequence[JournalEntry], policies: Mapping[str, Policy], foun
         else:
             decided = decide(state, entry.input, policy)
             found.differences += compared(state, entry, policy, decided)
-            words |= {rendering.sha256: rendering for rendering in decided.renderings}
+            said.update(decided.entry.model_dump_json().encode())
+            words |= {rendering.sha256 for rendering in decided.renderings}
         state = evolve(state, entry)
         found.entries += 1
-    return words
+    return words, said.digest()
 
 
 async def _attempts(place: Place, incident: str | None) -> AsyncIterator[DeliveryAttempted]:
     """The windows that went out; what is asked of a subscriber belongs to no incident and has no journal."""
-    async for record in place.records(topics.DELIVERY_RECORDS_TOPIC):
-        if dict(record.headers).get("ce_type") == DeliveryAttempted.TYPE.encode():
-            attempt = codec.decode(record, DeliveryAttempted).data
-            if attempt.incident == (incident or attempt.incident) and attempt.kind is not Request.CONFIRMATION:
-                yield attempt
+    async for record in place.records(topics.DELIVERY_RECORDS_TOPIC, kind=DeliveryAttempted.TYPE):
+        attempt = codec.decode(record, DeliveryAttempted).data
+        if attempt.incident == (incident or attempt.incident) and attempt.kind is not Request.CONFIRMATION:
+            yield attempt
 
 
 def _unfounded(attempt: DeliveryAttempted) -> Difference:
@@ -86,19 +96,18 @@ def _unfounded(attempt: DeliveryAttempted) -> Difference:
     return Difference(attempt.incident, attempt.seq, what, attempt.rendering, "no entry leads to these words")
 
 
-async def _stored(place: Place, words: Mapping[str, Rendering], found: Checked) -> None:
-    """Compares what is stored of renderings, where this place has any."""
+async def _stored(place: Place, found: Checked) -> None:
+    """Looks whether what is stored of renderings, where this place has any, is what its name says.
+
+    A name is the hash of all that a rendering says: who has the same name has the same words.
+    """
     try:
         async for record in place.records(topics.RENDERINGS):
             stored = codec.decode(record, Rendering).data
             found.renderings += 1
-            said = render_bytes(stored.language, stored.level, stored.content, stored.moments)
-            subject = dict(record.headers).get("ce_subject", b"?").decode("utf-8", "replace")
-            if sha256(said).hexdigest() != stored.sha256:
-                again = sha256(said).hexdigest()
-                found.differences.append(Difference(subject, 0, "a stored rendering", stored.sha256, again))
-            elif (made := words.get(stored.sha256)) is not None and made != stored:
-                texts = stored.model_dump_json(), made.model_dump_json()
-                found.differences.append(Difference(subject, 0, "a stored rendering", *texts))
+            said = sha256(render_bytes(stored.language, stored.level, stored.content, stored.moments)).hexdigest()
+            if said != stored.sha256:
+                subject = dict(record.headers).get("ce_subject", b"?").decode("utf-8", "replace")
+                found.differences.append(Difference(subject, 0, "a stored rendering", stored.sha256, said))
     except NotFound:
         return  # an export holds the log alone

@@ -40,6 +40,7 @@ def test_everything_is_decided_again(replay) -> None:
     found = replay("--check")
     assert found.exit_code == 0, found.output
     assert "byte for byte as it was" in found.stdout
+    assert "what is decided and worded now: sha256 " in found.stdout
 
 
 def test_it_is_said_again_into_a_sandbox(replay, tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_an_archive_alone_gives_the_same_decisions_and_the_same_words(tmp_path: 
     assert found.renderings > 10
 
 
+def test_what_comes_out_has_one_hash_wherever_the_log_lies_and_whenever_it_is_replayed(tmp_path: Path) -> None:
+    decided = turns()
+    once, again = (checked(archive(tmp_path / name, decided)) for name in ("once", "again"))
+    assert once.sha256 == again.sha256
+    assert checked(archive(tmp_path / "shorter", decided[:-1])).sha256 != once.sha256
+
+
 def test_a_decision_that_comes_out_otherwise_is_named(tmp_path: Path) -> None:
     decided = turns()
     entry = decided[3].entry

@@ -89,6 +89,16 @@ class Progress:
                     f"{self.expected} expected, {self.intended} intended, {self.settled} settled"
                 ) from None
 
+    async def still(self, for_s: float) -> None:
+        """Returns when nothing has come for so long."""
+        try:
+            while True:
+                self._changed.clear()
+                async with asyncio.timeout(for_s):
+                    await self._changed.wait()
+        except TimeoutError:
+            return
+
     def _count(self, topic: str, kind: str, value: bytes) -> None:
         data: dict[str, Any] = orjson.loads(value)
         if topic == topics.INCIDENT_JOURNAL.name:
