@@ -43,10 +43,15 @@ def copied(url: str, directory: Path) -> LogCopy:
     return copy
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder, and a store that knows whole objects only, as S3 does."""
-    return str(tmp_path / "archive") if request.param == "folder" else f"memory://{tmp_path.name}"
+    """A folder, a store that knows whole objects only, and one that is reached over HTTP."""
+    match request.param:
+        case "folder":
+            return str(tmp_path / "archive")
+        case "memory":
+            return f"memory://{tmp_path.name}"
+    return str(request.getfixturevalue("s3_url"))
 
 
 def test_an_archive_holds_the_exact_bytes_and_verifies_by_itself(url: str, tmp_path: Path) -> None:
