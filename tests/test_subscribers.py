@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pipeline import subscribers
 from pipeline.broker import connect
-from pipeline.commands.subscribers import chosen, known, read_roster, state_of, write
+from pipeline.commands.subscribing.listing import chosen, known, state_of
+from pipeline.commands.subscribing.writing import read_roster, write
 from pipeline.enrolment import Planned, Terms, plan_events, plan_import
 from pipeline.exports import as_csv, as_json_lines, rows
 from pipeline.registrations import BadFile, Refused, Registration, read_csv, read_json, registration

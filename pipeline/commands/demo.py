@@ -19,11 +19,11 @@ from pipeline.audit.in_topics import InTopics
 from pipeline.audit.reading import verified
 from pipeline.broker import connect, runfile
 from pipeline.clock import now
-from pipeline.commands import subscribers as roster_commands
 from pipeline.commands.auditing.verifying import report
 from pipeline.commands.completion import Completion, follow
 from pipeline.commands.play import parse_speed, play_to_broker
 from pipeline.commands.status import counted
+from pipeline.commands.subscribing import writing
 from pipeline.enrolment import Terms, plan_import
 from pipeline.errors import AlreadyRunning, ConfigurationError, TocsinError
 from pipeline.honesty.gathering import gather
@@ -158,7 +158,7 @@ async def enrol(settings: Settings, csv: str) -> Roster:
         if line.refused is not None:
             raise TocsinError(f"subscribers, line {line.line}: {line.refused}")
     async with connect.open_producer(settings) as producer:
-        await roster_commands.write(producer, planned)
+        await writing.write(producer, planned)
     return roster
 
 

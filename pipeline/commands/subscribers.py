@@ -3,44 +3,28 @@
 import asyncio
 import csv
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
+from typing import Annotated, BinaryIO, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from pipeline.clock import now
+from pipeline.commands.subscribing import erasing, listing
+from pipeline.commands.subscribing.writing import read_roster, write, write_all
 from pipeline.enrolment import Planned, Terms, plan_events, plan_import
-from pipeline.erasure import (
-    Letter,
-    Place,
-    Trace,
-    everyone_who_is,
-    in_words,
-    key_of,
-    letter_about,
-    traces_in,
-    warnings,
-    whom,
-)
 from pipeline.errors import ConfigurationError, NotFound
 from pipeline.exports import as_csv, as_json_lines, rows
 from pipeline.registrations import Numbered, read_csv, read_json
 from pipeline.settings import Settings
 from pipeline.subscribers import Roster
-from pipeline.vault import ContactData, Unreadable, Vault
-from schemas import topics
+from pipeline.vault import Vault
 from schemas.base import Channel
-from schemas.subscriber import Choices, Erased, Frequency, Profile, Subscriber, SubscriberEvent, Unsubscribed
-
-if TYPE_CHECKING:
-    from aiokafka import AIOKafkaProducer
+from schemas.subscriber import SubscriberEvent, Unsubscribed
 
 CHUNK = 500
 SHOWN = 20
@@ -160,147 +144,9 @@ def unsubscribe(
     _happen(subscriber_id, Unsubscribed(channel=channel, via="operator"))
 
 
-@app.command()
-def erase(
-    who: Annotated[str, typer.Argument(metavar="ID|ADDRESS", help="An id, a mail address, or a number (+49…).")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Forget a person: their key goes, so that nothing sealed under it opens again. Cannot be undone.
-
-    Whoever was found to be the same is forgotten with them. No file brings them back: only they themselves.
-    """
-    settings = Settings()
-    roster = asyncio.run(read_roster(settings))
-    vault = Vault.open(settings)
-    names = whom(roster, vault, who)
-    for line in warnings(asyncio.run(_letters_about(settings, vault, roster, names[0]))):
-        typer.secho(line, fg=typer.colors.YELLOW, err=True)
-    if not yes:
-        typer.confirm(f"erase {' and '.join(names)} for good?", abort=True)
-    asyncio.run(_write_all(settings, [Planned(1, name, Erased()) for name in names]))
-    for name in names:
-        typer.echo(f"{name}: erased")
-    typer.echo(f"`tocsin subscribers erasure {names[0]}` says what is still to be done, and where", err=True)
-
-
-async def _letters_about(settings: Settings, vault: Vault, roster: Roster, name: str) -> list[Letter]:
-    from pipeline.broker import connect
-
-    try:
-        contact = roster.contact(vault, name)
-    except Unreadable:
-        contact = None
-    if contact is None:
-        return []
-    records = connect.read_all(settings, topics.DEAD_LETTERS.name)
-    return [letter async for record in records if (letter := letter_about(record, vault, contact)) is not None]
-
-
-@app.command()
-def erasure(subscriber_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """What is left of an erased subscriber: in the broker's files, and with providers. Exit status 1 while a key is."""
-    settings = Settings()
-    roster = asyncio.run(read_roster(settings))
-    if subscriber_id not in roster.subscribers or not roster.subscribers[subscriber_id].erased:
-        raise NotFound(f"{subscriber_id} was not erased: `tocsin subscribers list` says how everyone stands")
-    names = everyone_who_is(roster, subscriber_id)
-    left, traces = asyncio.run(_what_is_left(settings, names))
-    for line in in_words(settings, left, traces):
-        typer.echo(line)
-    if left:
-        raise typer.Exit(1)
-
-
-async def _what_is_left(settings: Settings, names: tuple[str, ...]) -> tuple[list[Place], list[Trace]]:
-    from pipeline.broker import connect
-
-    keys = connect.read_all(settings, topics.SUBSCRIBER_KEYS.name)
-    left = [place async for record in keys if (place := key_of(record, names)) is not None]
-    records = connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name)
-    traces = [trace async for record in records for trace in traces_in(record, names)]
-    return left, list(dict.fromkeys(traces))
-
-
-@app.command("list")
-def list_(
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show names and addresses in clear.")] = False,
-) -> None:
-    """List subscribers: ids, channels, audiences, state. Never an address, unless --reveal."""
-    settings = Settings()
-    roster = asyncio.run(read_roster(settings))
-    vault = Vault.open(settings) if reveal else None
-    columns = ("id", "kind", "audiences", "channels", "language", "time zone", "chose", "known as", "consent", "state")
-    table = Table(*columns, *_revealed_columns(reveal))
-    for subscriber in sorted(roster.subscribers.values(), key=lambda s: s.id):
-        table.add_row(*_row(subscriber), *(_revealed(roster, vault, subscriber.id) if vault else ()))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
-    typer.echo(f"{len(roster.subscribers)} subscribers")
-
-
-def _revealed_columns(reveal: bool) -> tuple[str, ...]:
-    return ("name", "email", "phone", "X") if reveal else ()
-
-
-def _row(subscriber: Subscriber) -> tuple[str, ...]:
-    choices = subscriber.choices
-    return (
-        subscriber.id,
-        subscriber.kind,
-        " ".join(choices.audiences),
-        " ".join(choices.channels),
-        choices.language,
-        choices.time_zone,
-        chosen(choices),
-        known(subscriber.profile),
-        subscriber.standing.consent or "",
-        state_of(subscriber),
-    )
-
-
-def chosen(choices: Choices) -> str:
-    """What they chose beside audiences, channels, language and time zone; nothing where it is as for everyone."""
-    said = [f"only {', '.join(choices.components)}"] if choices.components else []
-    said += [f"{choices.level} detail"] if choices.level else []
-    said += [choices.frequency.replace("_", " ")] if choices.frequency is not Frequency.ALL else []
-    said += ["in office hours"] if choices.office_hours_only else []
-    return ", ".join(said)
-
-
-def known(profile: Profile) -> str:
-    """What audiences may select them by."""
-    said = [*profile.roles, *([f"contract {profile.contract}"] if profile.contract else []), *profile.regions]
-    return ", ".join([*said, *([profile.country] if profile.country else [])])
-
-
-def state_of(subscriber: Subscriber) -> str:
-    """What an operator wants to know in a word or two."""
-    if subscriber.erased:
-        return "erased"
-    if subscriber.merged_into is not None:
-        return f"told as {subscriber.merged_into}"
-    closed = [f"{channel}: {opt_out.reason}" for channel, opt_out in sorted(subscriber.opted_out.items())]
-    closed += [f"{channel}: unconfirmed" for channel in subscriber.unconfirmed if channel not in subscriber.opted_out]
-    return ", ".join(closed) or "active"
-
-
-def _revealed(roster: Roster, vault: Vault, subscriber_id: str) -> tuple[str, ...]:
-    try:
-        contact = roster.contact(vault, subscriber_id) or ContactData()
-    except Unreadable:
-        return ("(sealed under another secret)", "", "", "")
-    return tuple(text or "" for text in (contact.name, contact.email, contact.phone, contact.handle))
-
-
-async def read_roster(settings: Settings) -> Roster:
-    """Everyone, read from the broker. Raises BrokerError."""
-    from pipeline.broker import connect
-
-    roster = Roster()
-    for topic in (topics.SUBSCRIBER_KEYS, topics.SUBSCRIBER_EVENTS_TOPIC):
-        async for record in connect.read_all(settings, topic.name):
-            roster.read(record)
-    roster.settle()
-    return roster
+app.command("erase")(erasing.erase_command)
+app.command("erasure")(erasing.erasure_command)
+app.command("list")(listing.list_command)
 
 
 def _happen(subscriber_id: str, event: SubscriberEvent) -> None:
@@ -308,17 +154,10 @@ def _happen(subscriber_id: str, event: SubscriberEvent) -> None:
         settings = Settings()
         if subscriber_id not in (await read_roster(settings)).subscribers:
             raise NotFound(f"no subscriber is called {subscriber_id}: `tocsin subscribers list` names them all")
-        await _write_all(settings, [Planned(1, subscriber_id, event)])
+        await write_all(settings, [Planned(1, subscriber_id, event)])
 
     asyncio.run(run())
     typer.echo(f"{subscriber_id}: {event.TYPE.split('.')[-2]}")
-
-
-async def _write_all(settings: Settings, planned: Iterable[Planned]) -> None:
-    from pipeline.broker import connect
-
-    async with connect.open_producer(settings) as producer:
-        await write(producer, planned)
 
 
 def _run(plan: Plan, total: int | None = None, report: Path | None = None) -> None:
@@ -403,15 +242,3 @@ def _chunks(planned: Iterable[Planned]) -> Iterator[list[Planned]]:
         chunk.append(entry)
         names.update(entry.names)
     yield chunk
-
-
-async def write(producer: "AIOKafkaProducer", planned: Iterable[Planned]) -> None:
-    """Writes in the order that matters: all keys are acknowledged before any event, events before any tombstone.
-
-    Raises BrokerError; what was acknowledged until then stands, and the same file again completes the rest.
-    """
-    from pipeline.broker import connect
-
-    at = now()
-    for stage in zip(*(entry.records(at) for entry in planned), strict=True):
-        await asyncio.gather(*(connect.send(producer, outgoing) for records in stage for outgoing in records))

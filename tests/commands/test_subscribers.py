@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-from pipeline.commands.subscribers import read_roster
+from pipeline.commands.subscribing.writing import read_roster
 from pipeline.settings import Settings
 from schemas.base import Channel
 from tests.commands.running import tocsin

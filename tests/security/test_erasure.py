@@ -227,7 +227,7 @@ async def test_nothing_that_is_kept_says_who_was_erased_and_every_proof_holds(tm
 
 
 async def refused_again(it: Whole) -> bool:
-    from pipeline.commands.subscribers import read_roster
+    from pipeline.commands.subscribing.writing import read_roster
 
     lines = [{"audiences": ["customers"], "email": one["email"]} for one in (ZELDA, GANON, MIDNA)]
     numbered = [Numbered(number, line) for number, line in enumerate(lines)]

@@ -7,7 +7,7 @@ from aiokafka.admin import NewTopic
 
 from pipeline.broker import connect, topics
 from pipeline.broker.kafka import ApacheKafka, fetch_jars, java
-from pipeline.commands.subscribers import read_roster
+from pipeline.commands.subscribing.writing import read_roster
 from pipeline.deliver.forgetting import closing
 from pipeline.erasure import key_of, whom
 from pipeline.errors import TocsinError

@@ -6,22 +6,17 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from pipeline.replay.report.drawing import element, group
+from pipeline.replay.report.drawing import element
+from pipeline.replay.report.frame import HEAD, framed
 
-WIDTH, LEFT, RIGHT, HEIGHT, HEAD, GAP, FOOT = 900.0, 84.0, 120.0, 200.0, 96.0, 64.0, 44.0
+WIDTH, LEFT, RIGHT, HEIGHT, GAP, FOOT = 900.0, 84.0, 120.0, 200.0, 64.0, 44.0
 MOST_POINTS: Final = 600
 FACTORS: Final = (2.0, 2.5, 5.0, 10.0, 20.0)
-STYLE: Final = """
-text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #5d636e; }
-.page { fill: #ffffff; } .title { font-size: 20px; font-weight: 700; fill: #16181d; }
-.strong { font-weight: 600; fill: #16181d; } .end { text-anchor: end; } .middle { text-anchor: middle; }
-.grid { stroke: #e2e3e0; } .curve { fill: none; stroke-width: 2; }
+LIGHT: Final = """
+.curve { fill: none; stroke-width: 2; }
 .a { stroke: #1f6feb; } .b { stroke: #d9480f; } .c { stroke: #2b8a3e; } .d { stroke: #8b8f98; }
-@media (prefers-color-scheme: dark) {
-text { fill: #9ba1ab; } .page { fill: #0d1117; } .title, .strong { fill: #e8e9eb; } .grid { stroke: #2b2f35; }
-.a { stroke: #6ea8fe; } .b { stroke: #ff9f68; } .c { stroke: #69db7c; } .d { stroke: #878d97; }
-}
 """
+DARK: Final = ".a { stroke: #6ea8fe; } .b { stroke: #ff9f68; } .c { stroke: #69db7c; } .d { stroke: #878d97; }"
 COLOURS: Final = {"deliver": "a", "record": "b", "decide": "c", "broker": "d"}
 Points = Sequence[tuple[float, float]]
 
@@ -37,24 +32,10 @@ def picture(day: Mapping[str, Any]) -> str:
     }
     height = HEAD + HEIGHT * 2 + GAP + FOOT
     parts = [
-        element("title", "A virtual day"),
-        element("style", Markup(STYLE)),  # noqa: S704 - our own words, in which `>` and quotation marks are meant
-        element("rect", width=WIDTH, height=height, rx=10.0, class_="page"),
-        element("text", "A virtual day", x=24.0, y=40.0, class_="title"),
-        element("text", _summary(day), x=24.0, y=62.0),
         *_panel("messages settled", settled, minutes, HEAD),
         *_panel("memory of each process, MB", memory, minutes, HEAD + HEIGHT + GAP),
     ]
-    svg = element(
-        "svg",
-        group(parts),
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH:.0f} {height:.0f}",
-        width=WIDTH,
-        height=height,
-        role="img",
-    )
-    return f"{svg}\n"
+    return framed("A virtual day", _summary(day), parts, width=WIDTH, height=height, light=LIGHT, dark=DARK)
 
 
 def _summary(day: Mapping[str, Any]) -> str:
