@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from agents.archiving import Archiver
 from agents.sources import Sources
+from agents.trimming import trimming
 from pipeline import failpoints
 from pipeline.archive.reading import Archive
 from pipeline.audit.checkpoint import Notary, checkpoint_path
@@ -102,7 +103,7 @@ class Appender:
                     await self._tell(sources)
                 at_work()
                 async with self._witnessed():
-                    async with self._archiving():
+                    async with trimming(self._settings), self._archiving():
                         await self._follow(sources)
                     self._sign()
                 if self._archiver is not None:

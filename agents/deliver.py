@@ -11,6 +11,7 @@ import faust
 
 from agents.app import Background, die, make_app, ready
 from agents.asking import Asking, name_in
+from agents.closed import ClosedIncidents
 from agents.counting import Counting
 from agents.deadletters import DeadLetters
 from agents.emit import Emitter
@@ -84,10 +85,10 @@ class Deliver:
         self._agent(topics.DELIVERY_ORDERS, self._order)
 
     async def _notice(self, record: Record) -> bool:
-        return await self._fan_out.handle(record)
+        return await self._told(record)
 
     async def _batch(self, record: Record) -> bool:
-        return await self._post.handle(record)
+        return await self._sent(record)
 
     async def _receipt(self, record: Record) -> bool:
         return await self._receiving.receipt(record)
@@ -128,6 +129,9 @@ class Deliver:
                 self._settings.partitions,
             )
             self._post = self._make_post(dead)
+            self._closed = ClosedIncidents(dead)
+            self._told = self._closed.but_closed(self._fan_out.handle)
+            self._sent = self._closed.but_closed(self._post.handle)
             self._ordering = Ordering(
                 self._emitter, dead, self._holdings, self._signed, self._releasers, self._kept, clock.now
             )
@@ -143,17 +147,18 @@ class Deliver:
             die(error)
 
     async def _follow_all(self) -> None:
-        """What every worker reads of every partition. What was spent is read to its end before anything is sent."""
+        """What every worker reads of every partition. What was spent or closed is read before anything is sent."""
         every = range(self._settings.partitions)
         self._policies = Follower(self._settings, [topics.POLICIES], self._counting.published)
         self._operators = Follower(self._settings, [topics.OPERATORS], self._registry.apply)
         spent = Follower(self._settings, [topics.DELIVERY_SPENDING], self._spending.heard)
         signed = Follower(self._settings, [topics.AUDIT_CHECKPOINTS], self._sealing.heard)
-        one = range(1)
-        for follower, partitions in ((self._policies, every), (self._operators, one), (spent, every), (signed, one)):
+        closed = Follower(self._settings, [topics.INCIDENTS_CLOSED], self._closed.heard)
+        one, whole = range(1), (spent, closed, self._policies)
+        for follower, partitions in (*((each, every) for each in whole), (self._operators, one), (signed, one)):
             await follower.start()
             await follower.assign(partitions)
-        await asyncio.gather(*(read.caught_up(partition) for read in (spent, self._policies) for partition in every))
+        await asyncio.gather(*(read.caught_up(partition) for read in whole for partition in every))
 
     async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
         """Operators are read up to this moment: whoever was taken away just now orders nothing any more."""

@@ -20,7 +20,9 @@ class Desk:
     last: tuple[IncidentState, JournalEntry, str | None] | None = None
     next_offset: int = 0
     void: set[int] = field(default_factory=set)
-    """Offsets of entries that do not count: another worker's was the first of its number."""
+    """Offsets of entries that do not count: another worker's was the first of its number, or the incident is closed."""
+    closed: set[str] = field(default_factory=set)
+    """Incidents that were closed in this journal, as far as it was read."""
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -32,11 +34,14 @@ class Desk:
         """Folds an entry; False if the incident has moved on already (the first of a number counts)."""
         before = self.state(entry.incident)
         self.next_offset = max(self.next_offset, offset + 1)
-        if entry.seq != before.seq + 1:
+        if entry.incident in self.closed or entry.seq != before.seq + 1:
             self.void.add(offset)
             return False
-        self.incidents[entry.incident] = evolve(before, entry)
+        after = self.incidents[entry.incident] = evolve(before, entry)
         self.last = (before, entry, parent)
+        if after.closed:
+            del self.incidents[entry.incident]
+            self.closed.add(entry.incident)
         return True
 
 

@@ -27,8 +27,9 @@ from schemas import codec, topics
 from schemas.base import Message
 from schemas.census import Census
 from schemas.codec import Event, Outgoing, Record, Undecodable
+from schemas.command import Close, Wake
 from schemas.ids import derived
-from schemas.journal import JournaledInput, JournalEntry
+from schemas.journal import Closed, IncidentClosed, JournaledInput, JournalEntry
 from schemas.notice import Notice
 from schemas.rendering import Rendering
 
@@ -65,7 +66,8 @@ class Desks:
         self._settled = asyncio.Event()
         self._journal = follow([topics.INCIDENT_JOURNAL], self._journaled)
         self._policies = follow([topics.POLICIES], self.in_force.published)
-        self._around = follow([topics.INCIDENT_JOURNAL, topics.CENSUS], self._seen_around)
+        self._around = follow([topics.INCIDENT_JOURNAL, topics.CENSUS, topics.INCIDENTS_CLOSED], self._seen_around)
+        self._closed: set[str] = set()
         self._operators = follow([topics.OPERATORS], registry.apply)
 
     async def start(self) -> None:
@@ -101,6 +103,9 @@ class Desks:
             self._neighbourhood.apply(data)
         elif isinstance(data, Census):
             self._neighbourhood.count(record.partition, data)
+        elif isinstance(data, Closed):
+            self._closed.add(data.incident)
+            self._neighbourhood.closed(data)
 
     # --- partitions
 
@@ -150,7 +155,9 @@ class Desks:
     def awaited(self, partition: int, incident: str, wake_id: str) -> bool:
         """Whether this call of the clock is still to come."""
         desk = self._desks.get(partition)
-        return desk is not None and desk.state(incident).entry_of(SOURCE, wake_id) is None
+        if desk is None or self._is_closed(desk, incident):
+            return False
+        return desk.state(incident).entry_of(SOURCE, wake_id) is None
 
     # --- the way of an input
 
@@ -181,6 +188,9 @@ class Desks:
         incident, parent = event.subject or "", event.extensions.get("traceparent")
         policy = await self.in_force.policy()
         while self._desks.get(desk.partition) is desk:
+            if self._is_closed(desk, incident):
+                await self._refuse(desk, record, incident, given)
+                return True
             before = desk.state(incident)
             if (seq := before.entry_of(given.source, given.id)) is not None:
                 await self._emit_again(desk, incident, seq)
@@ -214,6 +224,18 @@ class Desks:
             return True
         return False
 
+    def _is_closed(self, desk: Desk, incident: str) -> bool:
+        """As its journal says, or, where Kafka keeps that no more, what is still known of it."""
+        return incident in desk.closed or incident in self._closed
+
+    async def _refuse(self, desk: Desk, record: Record, incident: str, given: JournaledInput) -> None:
+        """What comes of a closed incident. The order to close it, once more: whoever obeyed may have died since."""
+        if given.type == Close.TYPE:
+            await self._emit_again(desk, incident, given.data["seq"] + 1)
+        elif given.type != Wake.TYPE:  # a call that comes late is nobody's loss
+            detail = f"{incident} ended long ago and is closed: say it under a new id, as an incident of its own"
+            await self._dead.bury(record, Undecodable("incident_closed", detail))
+
     async def _signed(self, event: Event[Message], given: JournaledInput) -> JournaledInput:
         """The input with the key and the roles of whoever says that they signed it; whether they did is decided later.
 
@@ -233,7 +255,9 @@ class Desks:
     async def _emit(
         self, notices: tuple[Notice, ...], drafts: tuple[Rendering, ...], entry: JournalEntry, parent: str | None
     ) -> None:
-        """Each rendering once, and the notices, one copy to every partition."""
+        """Each rendering once, and the notices, one copy to every partition; and that an incident was closed."""
+        if any(isinstance(decision, IncidentClosed) for decision in entry.decisions):
+            await self._emit_closed(entry, parent)
         made = [*(r for notice in notices for r in notice.renderings), *drafts]
         renderings = {r.sha256: r for r in made}.values()
         write = self._emitter.write
@@ -256,6 +280,13 @@ class Desks:
                 for partition in range(self._partitions)
             ),
         )
+
+    async def _emit_closed(self, entry: JournalEntry, parent: str | None) -> None:
+        incident = entry.incident
+        openings = self._neighbourhood.openings(incident)
+        closed = Closed(incident=incident, seq=entry.seq, at=entry.at, openings=openings)
+        name = derived("closed", incident, entry.seq)
+        await self._emitter.write(topics.INCIDENTS_CLOSED, closed, id=name, subject=incident, parent=parent)
 
 
 async def _read_all(follower: Following, partitions: Iterable[int]) -> None:

@@ -19,6 +19,8 @@ log = logging.getLogger("tocsin.follow")
 
 GAP_CHECK_S = 1.0
 PROOF_S = 10.0
+TRIMMED = frozenset({all_topics.INCIDENT_JOURNAL.name, all_topics.DELIVERY_RECORDS_TOPIC.name})
+"""The topics that Kafka forgets from their beginning, once nobody needs it (`pipeline.trimming`)."""
 COMPACTED = frozenset(topic.name for topic in all_topics.ALL if topic.cleanup == "compact")
 
 
@@ -84,6 +86,9 @@ class Follower:
             fresh = [tp for tp in wanted if tp not in self._next]
             beginnings = await self._ask().beginning_offsets(fresh) if fresh else {}
             self._next |= {tp: max(at, starts.get((tp.topic, tp.partition), 0)) for tp, at in beginnings.items()}
+            for tp, at in beginnings.items():
+                if at and tp.topic in TRIMMED:
+                    log.info("%s-%d begins at %d: what stood before is of closed incidents, in the archive", *tp, at)
             for tp in wanted:
                 consumer.seek(tp, self._next[tp])
             self._assigned.set()

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "projector": Entry(RUN, "Keep the SQL projection up with the log."),
     "sandbox": Entry(RUN, "Stand-ins for SMTP, Twilio and X that keep what they receive."),
     "kafka": Entry(RUN, "Apache Kafka on this machine, without Docker."),
+    "trim": Entry(RUN, "Have Kafka forget what ended long ago and the archive holds."),
     "play": Entry(RUN, "Play recorded incidents in compressed time."),
     "bench": Entry(RUN, "Measure how fast it is, beside other people's tools in the same run."),
     "replay": Entry(LOOK_BACK, "The timeline of an incident: what came in, what was decided, what was said."),

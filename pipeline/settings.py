@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     log_retention_days: int | None = Field(
         default=None,
         ge=1,
-        description="how long Kafka keeps the log and the renderings; unset: for ever",
+        description="how long Kafka keeps the log, the renderings, and (90 days at least) what ended; unset: for ever",
     )
     archive_behind_s: float = Field(
         default=300.0, ge=10, description="how long the archive may be out of reach before sealing stops, in seconds"

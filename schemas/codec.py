@@ -115,6 +115,11 @@ def id_of(record: Record) -> bytes:
     return next((value for name, value in record.headers if name == "ce_id"), b"")
 
 
+def subject_of(record: Record) -> bytes:
+    """The subject, likewise."""
+    return next((value for name, value in record.headers if name == "ce_subject"), b"")
+
+
 def decode(record: Record, expect: type[M] | None = None) -> Event[M]:
     """What stands in `record` of one of our own topics (binary mode). Raises `Undecodable`."""
     headers = dict(record.headers)

@@ -38,6 +38,16 @@ class Wake(Message):
     reason: WakeReason
 
 
+class Close(Message):
+    """The incident ended long ago and nothing came since entry `seq`: nothing more shall follow from it.
+
+    Ordered by whoever lets Kafka forget (`tocsin trim`), and decided on from the state of the incident alone.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.command.close.v1"
+    seq: Annotated[int, Field(ge=1)]
+
+
 class OperatorCommand(Message):
     """What a person orders. `because` is theirs, for the record."""
 
@@ -115,4 +125,4 @@ OPERATOR_COMMANDS: tuple[type[OperatorCommand], ...] = (
     Correct,
     Retract,
 )
-COMMANDS: tuple[type[Message], ...] = (Wake, *OPERATOR_COMMANDS)
+COMMANDS: tuple[type[Message], ...] = (Wake, Close, *OPERATOR_COMMANDS)

@@ -148,6 +148,13 @@ class InputIgnored(Message):
     reason: str
 
 
+class IncidentClosed(Message):
+    """Its story is told. What comes of it from now on is refused, and Kafka may forget it: the archive has it."""
+
+    decision: Literal["incident_closed"] = "incident_closed"
+    reason: str
+
+
 class CommandRefused(Message):
     """A person's command was not carried out; why."""
 
@@ -261,6 +268,7 @@ Decision = Annotated[
     | ResolutionUndone
     | ResolutionConfirmed
     | InputIgnored
+    | IncidentClosed
     | CommandRefused
     | FieldWithheld
     | FieldReleased
@@ -331,3 +339,24 @@ class JournalEntry(Message):
     policy: Sha256
     input: JournaledInput
     decisions: tuple[Decision, ...]
+
+
+class Opening(Message):
+    """That an audience was first told of an incident, and how many were expected to hear it."""
+
+    audience: Id
+    at: Instant
+    expected: int
+
+
+class Closed(Message):
+    """An incident that was closed, on the compacted topic `incidents.closed`: all that is still known of it.
+
+    `seq`: its last journal entry. `openings`: what later incidents are compared with ("usually told").
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.incident.closed.v1"
+    incident: Id
+    seq: Annotated[int, Field(ge=1)]
+    at: Instant
+    openings: tuple[Opening, ...] = ()

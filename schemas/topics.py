@@ -10,7 +10,7 @@ from schemas.command import COMMANDS
 from schemas.deadletter import DeadLetter
 from schemas.delivery import DELIVERY_RECORDS, DeliveryBatch, DeliveryWake, ParkedOrder, SpendingCounted
 from schemas.incident import EVENTS
-from schemas.journal import JournalEntry
+from schemas.journal import Closed, JournalEntry
 from schemas.notice import Notice
 from schemas.operator import Operator
 from schemas.policy import PolicyPublished
@@ -71,6 +71,11 @@ INCIDENT_COMMANDS = Topic(
 INCIDENT_JOURNAL = Topic(
     "incident.journal", (JournalEntry,), "incident id", FOR_EVER_MS,
     "Each accepted input with the decisions that followed from it.", ("decide",), ("decide", "record"),
+)  # fmt: skip
+INCIDENTS_CLOSED = Topic(
+    "incidents.closed", (Closed,), "incident id", FOR_EVER_MS,
+    "Which incidents were closed: a few bytes of each stay when Kafka forgets its journal.",
+    ("decide",), ("decide", "deliver", "operators"), cleanup="compact",
 )  # fmt: skip
 RENDERINGS = Topic(
     "renderings", (Rendering,), "SHA-256", FOR_EVER_MS,
@@ -166,6 +171,7 @@ ALL: tuple[Topic, ...] = (
     INCIDENT_EVENTS,
     INCIDENT_COMMANDS,
     INCIDENT_JOURNAL,
+    INCIDENTS_CLOSED,
     RENDERINGS,
     *(notices(lane) for lane in Lane),
     SUBSCRIBER_EVENTS_TOPIC,

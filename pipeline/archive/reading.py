@@ -49,6 +49,14 @@ class Archive:
             reached = max(reached, piece.after)
             yield lines
 
+    def log_backwards(self) -> Iterator[tuple[int, list[bytes]]]:
+        """The same from its end, piece by piece: each with the number of its first entry, its entries in order."""
+        lowest: int | None = None
+        for piece in sorted(layout.pieces(self._store.names(layout.LOG)), key=lambda piece: piece.after, reverse=True):
+            lines = self._lines(piece.name)
+            yield piece.first, lines if lowest is None else lines[: max(0, lowest - piece.first)]
+            lowest = piece.first if lowest is None else min(lowest, piece.first)
+
     def records(self, topic: str) -> Iterator[Record]:
         """The archived records of a topic, partition by partition."""
         reached: dict[tuple[str, int], int] = {}

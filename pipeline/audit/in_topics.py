@@ -7,7 +7,8 @@ from aiokafka import TopicPartition
 
 from pipeline.archive.reading import Archive
 from pipeline.audit.held import index_of
-from pipeline.audit.places import AT_ONCE, batched, vouchers, wanted
+from pipeline.audit.places import AT_ONCE, batched, sealed_records, vouchers, wanted
+from pipeline.audit.seal import SEALED_TOPICS
 from pipeline.audit.segments import read_lines, segment_files
 from pipeline.audit.verify import Stored, Vouchers, exported
 from pipeline.broker import connect
@@ -52,12 +53,21 @@ class InTopics:
         yield batch
 
     async def records(self, topic: Topic, key: str | None = None, kind: str | None = None) -> AsyncIterator[Record]:
-        """What stands in the topic, or in the partition of the key; what Kafka may have forgotten is read first."""
+        """What stands in the topic, or in the partition of the key; what Kafka may have forgotten is read first.
+
+        Journal and delivery records that were trimmed stand whole in the log.
+        """
         if topic in ARCHIVED and self._settings.log_retention_days is not None and self._settings.archive is not None:
             for record in Archive(self._settings.archive).records(topic.name):
                 if wanted(record, key, kind):
                     yield record
         home = None if key is None else [connect.partition_for(key, self._settings.partitions)]
+        if topic in SEALED_TOPICS and any(begins := await connect.beginnings(self._settings, topic.name)):
+            async for batch in self.stored():
+                lines = (value for value, _ in batch if value is not None)
+                for record in sealed_records(lines, topic, key, kind):
+                    if record.offset < begins[record.partition]:
+                        yield record
         async for record in connect.read_all(self._settings, topic.name, partitions=home):
             if wanted(record, key, kind):
                 yield record

@@ -1,6 +1,6 @@
 """Where a log can be read: its topic, an export or a folder of segments, an archive. Who asks sees no difference."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -160,7 +160,7 @@ def wanted(record: Record, key: str | None, kind: str | None) -> bool:
     )
 
 
-def sealed_records(lines: Iterator[bytes], topic: Topic, key: str | None, kind: str | None = None) -> Iterator[Record]:
+def sealed_records(lines: Iterable[bytes], topic: Topic, key: str | None, kind: str | None = None) -> Iterator[Record]:
     """The records of a sealed topic once more, from the entries that hold them whole.
 
     Their values say what was said in JSON of the same meaning; of their headers id, type and subject are there.

@@ -20,6 +20,7 @@ from schemas.journal import (
     FieldReleased,
     FieldWithheld,
     GuardFound,
+    IncidentClosed,
     InputIgnored,
     NoticeDecided,
     NoticeHeld,
@@ -189,6 +190,10 @@ def _ignored(decision: InputIgnored, among: list[Decision]) -> Sentence:
     return Sort.SILENT, f"nothing follows: {words(decision.reason)}"
 
 
+def _closed(decision: IncidentClosed, among: list[Decision]) -> Sentence:
+    return Sort.DECIDED, f"it is closed, nothing more follows from it: {words(decision.reason)}"
+
+
 def _refused(decision: CommandRefused, among: list[Decision]) -> Sentence:
     whose = f"what {decision.operator} orders" if decision.operator else "an order of nobody known"
     return Sort.BROKEN, f"{whose} is not carried out: {words(decision.reason)}"
@@ -268,6 +273,7 @@ _SENTENCES: dict[type, Callable[[Any, list[Decision]], Sentence]] = {
     ResolutionUndone: _end_undone,
     ResolutionConfirmed: _end_confirmed,
     InputIgnored: _ignored,
+    IncidentClosed: _closed,
     CommandRefused: _refused,
     FieldWithheld: _withheld,
     FieldReleased: _released,

@@ -13,7 +13,7 @@ from pipeline.audit.history import Fate, History, history
 from pipeline.audit.sentences import Sort, clock, sentences, words
 from schemas.audit import AuditEntry
 from schemas.base import Channel, rfc3339
-from schemas.command import OPERATOR_COMMANDS, Wake
+from schemas.command import OPERATOR_COMMANDS, Close, Wake
 from schemas.delivery import NoticeSuperseded, ParkedOrdered, ReceiptRecorded, Result
 from schemas.journal import InputIgnored, JournalEntry
 
@@ -74,6 +74,8 @@ def input_of(entry: JournalEntry, title: str | None) -> str:
     given, data = entry.input, entry.input.data
     if given.type == Wake.TYPE:
         return f"the clock: {words(data['reason'])}, {clock(data['due'])}"
+    if given.type == Close.TYPE:
+        return f"it is to be closed: nothing came since #{data['seq']}"
     who = given.signed.operator if given.signed else given.source
     if (order := _ORDERS.get(given.type)) is not None:
         because = f": {data['because']}" if data.get("because") else ""

@@ -265,6 +265,14 @@ async def read_all(
                 yield record
 
 
+async def beginnings(settings: Settings, topic: str) -> list[int]:
+    """The first offset that each partition still holds. Raises as `partition_count` does."""
+    parts = [TopicPartition(topic, number) for number in range(await partition_count(settings, topic))]
+    async with open_reader(settings) as reader:
+        begins = await reader.beginning_offsets(parts)
+    return [int(begins[part]) for part in parts]
+
+
 async def partition_count(settings: Settings, topic: str) -> int:
     """How many partitions the topic has. Raises TopicMismatch when it is missing, BrokerUnreachable.
 

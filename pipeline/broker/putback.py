@@ -38,6 +38,10 @@ def said(found: Counter[str]) -> str:
 async def _lacking(settings: Settings) -> list[Record]:
     spared = {_proof(record): record for record in spare.spared(settings.data_dir)}
     for topic in {record.topic for record in spared.values()}:
+        begins = await connect.beginnings(settings, topic)
+        # what stood before the beginning was not lost: the broker was told to forget it
+        spared = {proof: one for proof, one in spared.items()
+                  if one.topic != topic or one.offset >= begins[one.partition]}  # fmt: skip
         async for record in connect.read_all(settings, topic):
             spared.pop(_proof(record), None)
     return sorted(spared.values(), key=lambda record: (record.topic, record.partition, record.offset))

@@ -34,6 +34,8 @@ def speak(name: str, incident: str | None, said: facts.Answers, yes: bool, opera
     signer = terminal.author(settings, operator)
     if name != "open":
         incident = terminal.existing(settings, incident)
+    elif incident is not None:
+        terminal.not_closed(settings, incident)
     asked = terminal.interactive() and not yes
     if asked:
         said = facts.ask(kind, said, _prompt, now)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pipeline.broker import connect
 from pipeline.decide.incident import evolve
 from pipeline.decide.state import IncidentState, Phase
+from pipeline.errors import NotFound
 from pipeline.settings import Settings
 from schemas import codec, topics
 from schemas.journal import JournalEntry
@@ -66,6 +67,13 @@ async def was_announced(settings: Settings, incident: str) -> bool:
         if await first(connect.read_all(settings, topic.name, partitions=home), lambda record: record.key == key):
             return True
     return False
+
+
+async def must_not_be_closed(settings: Settings, incident: str) -> None:
+    """Raises NotFound for an incident that was closed: nothing that is said of it would be told."""
+    key = incident.encode()
+    if await first(connect.read_all(settings, topics.INCIDENTS_CLOSED.name), lambda record: record.key == key):
+        raise NotFound(f"{incident} ended long ago and is closed: say it under a new id, as an incident of its own")
 
 
 async def first(found: AsyncIterator[T], wanted: Callable[[T], bool]) -> T | None:

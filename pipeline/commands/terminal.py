@@ -42,10 +42,12 @@ def existing(settings: Settings, incident: str | None) -> str:
     """The incident that is meant: it must have been opened; without an id, the only open one.
 
     A mistyped id would otherwise tell people of an incident that there is not. Raises NotFound, which lists the open
-    ones.
+    ones, or says that it is closed.
     """
     from pipeline.commands import overview
 
+    if incident is not None:
+        not_closed(settings, incident)
     if incident is not None and asyncio.run(overview.was_announced(settings, incident)):
         return incident
     open_ones = asyncio.run(overview.open_incidents(settings))
@@ -55,6 +57,13 @@ def existing(settings: Settings, incident: str | None) -> str:
     if incident is not None:
         raise NotFound(f"there is no incident {incident}; open are: {listed}")
     raise NotFound(f"which incident? open are: {listed}")
+
+
+def not_closed(settings: Settings, incident: str) -> None:
+    """Raises NotFound for an id under which nothing would be told any more."""
+    from pipeline.commands import overview
+
+    asyncio.run(overview.must_not_be_closed(settings, incident))
 
 
 def show_facts(title: str, said: Facts) -> None:

@@ -20,12 +20,12 @@ from pipeline.decide.notices import composed, notice_of
 from pipeline.decide.occasion import Occasion, Telling
 from pipeline.decide.occasions import draft_of, occasion_of
 from pipeline.decide.orders import ordered, signer_of
-from pipeline.decide.planning import Plan, called, happened
+from pipeline.decide.planning import Plan, called, closing, happened
 from pipeline.decide.state import IncidentState, draft_key
 from pipeline.policy import Policy
 from schemas.base import Channel
 from schemas.codec import TYPES
-from schemas.command import OperatorCommand, Wake
+from schemas.command import Close, OperatorCommand, Wake
 from schemas.journal import (
     Decision,
     GuardFound,
@@ -145,6 +145,8 @@ def _planned(state: IncidentState, given: JournaledInput, at: datetime, policy: 
     """What the input asks for, before anybody has looked at the words: by an event, the clock, or a person."""
     if given.type == Wake.TYPE:
         return called(state, at, policy)
+    if given.type == Close.TYPE:
+        return closing(state, Close.model_validate(given.data))
     if issubclass(TYPES[given.type], OperatorCommand):
         order = ordered(state, given, at, policy)
         return Plan(order.step, order.tellings, order.decisions, order.forced or {})
@@ -286,6 +288,8 @@ def _in_place_of(weighed: list[_Weighed], owed: set[str]) -> list[Telling]:
 
 def _next_wake(after: IncidentState, entry: JournalEntry, policy: Policy) -> WakeScheduled | None:
     """The clock is asked to call when something is due next, unless it calls before that anyway."""
+    if after.closed:
+        return None
     woken = entry.input.type == Wake.TYPE
     # a reminder that is due by now and was not given waits for nothing but another entry (see `called`)
     dues = [due for due in all_due(after, policy) if not woken or due.at > entry.at or isinstance(due.act, Remind)]

@@ -9,6 +9,7 @@ from pipeline.decide.audience import audiences, channels_of, kept_out, lane_of, 
 from pipeline.decide.cadence.at_once import resolution_held, when, with_put_off
 from pipeline.decide.cadence.clock import all_due
 from pipeline.decide.cadence.due import NOTHING_CHANGED, Due, Remind, Tell
+from pipeline.decide.closing import why_not_closed
 from pipeline.decide.enrich import added
 from pipeline.decide.folding import SILENCE
 from pipeline.decide.guard import tellable
@@ -27,13 +28,14 @@ from pipeline.decide.step import (
 )
 from pipeline.decide.withholding import withheld, withheld_with
 from pipeline.policy import Policy
-from schemas.command import WakeReason
+from schemas.command import Close, WakeReason
 from schemas.incident import IncidentEvent
 from schemas.journal import (
     AudiencePutOff,
     AudienceSilent,
     Decision,
     DraftVoided,
+    IncidentClosed,
     InputIgnored,
     JournaledInput,
     NoticeKind,
@@ -64,6 +66,13 @@ def happened(state: IncidentState, given: JournaledInput, at: datetime, policy: 
     unsaid = withheld(state, event, signer.operator if signer else None, at, policy)
     tellings, judged = _judged(state, step, at, policy)
     return Plan(step, tellings, (*records, *facts, *unsaid, *judged))
+
+
+def closing(state: IncidentState, order: Close) -> Plan:
+    """It is to be closed: so it is, if nothing came since whoever ordered it looked, and nothing waits."""
+    why_not = why_not_closed(state) if order.seq == state.seq else "something came since"
+    done = IncidentClosed(reason="it ended long ago") if why_not is None else InputIgnored(reason=why_not)
+    return Plan(standing(state), decisions=(done,))
 
 
 def called(state: IncidentState, at: datetime, policy: Policy) -> Plan:

@@ -162,6 +162,8 @@ class IncidentState:
     revision: int = 0
     """How often the plan of a maintenance was told."""
     reviewed: bool = False
+    closed: bool = False
+    """Nothing more follows from it, whatever comes."""
     census: Mapping[str, AudienceCount] = field(default_factory=dict)
     usual: Mapping[str, int] = field(default_factory=dict)
     earlier: tuple[Earlier, ...] = ()

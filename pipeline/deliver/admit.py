@@ -16,6 +16,7 @@ from schemas.delivery import DeliveryBatch
 NEVER = (
     rules.opted_out,
     rules.unreachable,
+    rules.asked_long_ago,
     rules.unconfirmed,
     rules.never_told,
     rules.retracted,

@@ -203,6 +203,14 @@ class Ledger:
             if waiting:
                 yield OpenAttempt(record, waiting)
 
+    def unsettled(self) -> set[str]:
+        """The incidents of which a message still waits: for its time, its end, or a person."""
+
+        def waits(work: Work) -> bool:
+            return not work.terminal or work.result is Result.PARKED
+
+        return {told.incident for told, works in self._work.items() if any(waits(work) for work, _ in works.counted())}
+
     def counts(self) -> dict[str, int]:
         """How many intents stand where, for the status."""
         found: dict[str, int] = {}

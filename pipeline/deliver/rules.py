@@ -18,6 +18,7 @@ from pipeline.hours.documents import OfficeHours, QuietHours
 from pipeline.hours.local import at_local_time, zone_named
 from pipeline.hours.office import is_open, next_opening
 from pipeline.hours.quiet import quiet_until
+from pipeline.links import CONFIRM_WITHIN
 from schemas.base import Lane
 from schemas.delivery import DeliveryBatch, Request
 from schemas.delivery import Kind as AnyKind
@@ -75,6 +76,12 @@ def opted_out(case: Case) -> str | None:
     if opt_out is None or (case.batch.kind is Request.CONFIRMATION and opt_out.reason in CONFIRMATION_LIFTS):
         return None
     return opt_out.reason
+
+
+def asked_long_ago(case: Case) -> str | None:
+    """A request that could not be sent within the days in which it may be answered: whoever waits for it asks again."""
+    asks = case.batch.kind is Request.CONFIRMATION
+    return "asked_long_ago" if asks and case.at - case.batch.at > CONFIRM_WITHIN else None
 
 
 def unconfirmed(case: Case) -> str | None:

@@ -20,6 +20,7 @@ from schemas.journal import (
     FieldReleased,
     FieldWithheld,
     GuardFound,
+    IncidentClosed,
     InputIgnored,
     NoticeDecided,
     NoticeHeld,
@@ -130,6 +131,11 @@ SAID = [
     ),
     (ResolutionConfirmed(reason="it held"), Sort.DECIDED, "it is over: it held"),
     (InputIgnored(reason="seen_before"), Sort.SILENT, "nothing follows: seen before"),
+    (
+        IncidentClosed(reason="it ended long ago"),
+        Sort.DECIDED,
+        "it is closed, nothing more follows from it: it ended long ago",
+    ),
     (
         CommandRefused(operator="mallory", reason="lacks the role legal"),
         Sort.BROKEN,

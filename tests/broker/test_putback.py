@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from pipeline.broker import connect, spare, topics
 from pipeline.broker.embedded import EmbeddedBroker
@@ -70,6 +72,18 @@ async def test_a_second_crash_before_anything_was_saved_is_as_the_first(settings
         await put_back(settings)
         values = [record.value for record in await read(settings, wire.DELIVERY_RECORDS_TOPIC)]
         assert values == [receipt(n).value for n in range(30)]
+
+
+async def test_what_the_broker_was_told_to_forget_is_not_put_back(settings: Settings) -> None:
+    async with EmbeddedBroker(settings.data_dir):
+        await topics.ensure(settings)
+        await publish(settings, [receipt(n) for n in range(20)])
+        part = TopicPartition(wire.DELIVERY_RECORDS_TOPIC.name, 0)
+        async with connect.open_admin(settings) as admin:
+            await admin.delete_records({part: RecordsToDelete(before_offset=12)})
+        assert not await put_back(settings)
+        values = [record.value for record in await read(settings, wire.DELIVERY_RECORDS_TOPIC)]
+        assert values == [receipt(n).value for n in range(12, 20)]
 
 
 async def test_an_orderly_stop_leaves_no_copy_and_nothing_to_put_back(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from pipeline.deliver.admit import LATER, PUT_OFF_AT_MOST, Defer, Send, Skip, Su
 from pipeline.deliver.past import NOTHING, Past
 from pipeline.deliver.rules import STARTS_AND_ENDS, Case
 from pipeline.deliver.work import Step, Work
+from pipeline.links import CONFIRM_WITHIN
 from schemas.base import Lane
 from schemas.delivery import DeliveryBatch, Request, Result
 from schemas.journal import NoticeKind
@@ -353,6 +354,14 @@ def test_who_has_not_confirmed_is_asked_and_told_nothing() -> None:
     assert admit(waits, batch("s1", channel=EMAIL), None, NOTHING, AT) == Suppress("unconfirmed")
     assert admit(waits, asking(), None, NOTHING, AT) == Send(1)
     assert isinstance(admit(waits, batch("s1", channel=SMS), None, NOTHING, AT), Defer)  # their digest, as ever
+
+
+def test_a_request_is_not_sent_once_the_days_are_over_in_which_it_may_be_answered() -> None:
+    waits, last = subscriber(standing=Standing(unconfirmed=(EMAIL,))), AT + CONFIRM_WITHIN
+    assert admit(waits, asking(), None, NOTHING, last) == Send(1)
+    assert admit(waits, asking(), None, NOTHING, last + timedelta(seconds=1)) == Suppress("asked_long_ago")
+    told_late = admit(subscriber(), batch("s1", channel=EMAIL), None, NOTHING, last + timedelta(days=1))
+    assert told_late != Suppress("asked_long_ago")
 
 
 def test_who_has_confirmed_is_not_asked_any_more() -> None:

@@ -77,10 +77,11 @@ def erasure_command(subscriber_id: Annotated[str, typer.Argument(metavar="ID")])
 
 
 async def _what_is_left(settings: Settings, names: tuple[str, ...]) -> tuple[list[Place], list[Trace]]:
+    from pipeline.audit.in_topics import InTopics
     from pipeline.broker import connect
 
     keys = connect.read_all(settings, topics.SUBSCRIBER_KEYS.name)
     left = [place async for record in keys if (place := key_of(record, names)) is not None]
-    records = connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name)
+    records = InTopics(settings).records(topics.DELIVERY_RECORDS_TOPIC)
     traces = [trace async for record in records for trace in traces_in(record, names)]
     return left, list(dict.fromkeys(traces))
