@@ -60,7 +60,8 @@ class Archiver:
         self._opened = False
         self._ending = asyncio.Event()
         self._progress = Progress.path(settings.data_dir)
-        self.progress = Progress.read(self._progress) or Progress(0, clock())
+        before = Progress.read(self._progress)
+        self.progress = before if before is not None and before.url == url else Progress(0, clock(), url)
 
     @property
     def late(self) -> bool:
@@ -86,13 +87,13 @@ class Archiver:
             when = "now" if self.late else f"{self._settings.archive_behind_s:.0f} s after it was reached last"
             log.error("%s; tried again in %.0f s. Sealing waits for it, from %s", error, EVERY_S, when)
             return
-        self.progress = Progress(self._log.size, self._clock())
+        self.progress = Progress(self._log.size, self._clock(), self._store.url)
         with writing(self._progress):
             replace_file(self._progress, self.progress.line)
 
     async def _copy(self) -> None:
         if not self._opened:
-            await asyncio.to_thread(self._log.open)
+            await asyncio.to_thread(self._log.open, self.progress.entries)
             self._parts = [
                 await self._found(topic.name, p) for topic in layout.STOCK for p in await self._partitions(topic)
             ]

@@ -47,6 +47,12 @@ class Store:
                 return bytes(self._system.cat_file(f"{self._root}/{name}"))
             return None
 
+    def holds(self, name: str) -> bool:
+        """Whether there is an object of that name. Raises ArchiveUnreachable."""
+        with _reaching(self.url):
+            self._system.invalidate_cache()
+            return bool(self._system.exists(f"{self._root}/{name}"))
+
     def put(self, name: str, content: bytes) -> None:
         """Writes an object; it is stored when this returns. Raises ArchiveUnreachable."""
         with _reaching(self.url):

@@ -6,8 +6,10 @@ how far it has seen. A witness that has seen another history is said loudly: the
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +26,7 @@ from pipeline.errors import AuditError, ConfigurationError
 TIMEOUT_S = 10.0
 LAST_S = 2.0
 AGAIN_S = 5.0
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 log = logging.getLogger("tocsin.audit")
 
@@ -66,7 +69,8 @@ class Cosigning:
             try:
                 yield
                 if self._note is not None:
-                    await asyncio.wait({asyncio.create_task(self._shown.wait())}, timeout=LAST_S)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._shown.wait(), LAST_S)
             finally:
                 showing.cancel()
                 await asyncio.wait([showing])
@@ -102,6 +106,8 @@ class Cosigning:
         async with session.post(self._url, data=request_for(self._before.size, proof, note)) as answer:
             said = (await answer.read()).decode("utf-8", "replace")
         if answer.status == 409 and answer.content_type == SIZE_TYPE:
+            if not _SIZE.fullmatch(said.strip()):
+                raise AuditError(f"it answers that it has seen {said.strip()[:40]!r} entries, which is no number")
             await self._from(int(said), size)
             return False
         if answer.status != 200:
@@ -121,11 +127,24 @@ class Cosigning:
 
     async def _from(self, seen: int, size: int) -> None:
         """It has seen another number of entries than we remember: the proof has to start there."""
-        if seen > size or (self._before is not None and seen == self._before.size):
+        before = self._before or CompactRange()
+        if seen > size or seen == before.size:
             raise AuditError(f"it has seen {seen} entries of another history than the log of {size} entries has")
-        leaves = await asyncio.to_thread(lambda: [leaf_hash(line) for line in read_lines(self._segments)])
-        known = (self._before.size if self._before else 0) + len(self._since)
-        self._before, self._since = CompactRange().extend(leaves[:seen]), leaves[seen:known]
+        if seen > before.size:
+            more = seen - before.size
+            self._before, self._since, self._seen = before.extend(self._since[:more]), self._since[more:], seen
+            return
+        earlier = await asyncio.to_thread(self._leaves, before.size)
+        # Sealing goes on while those are read: what it has added to `_since` until now comes after them.
+        self._before, self._since = CompactRange().extend(earlier[:seen]), [*earlier[seen:], *self._since]
+        self._seen = seen
+
+    def _leaves(self, count: int) -> list[bytes]:
+        """Of the first entries on disk. Raises AuditError when there are fewer."""
+        leaves = [leaf_hash(line) for line in islice(read_lines(self._segments), count)]
+        if len(leaves) < count:
+            raise AuditError(f"{self._segments} holds {len(leaves)} entries, and the witness had seen {count}")
+        return leaves
 
     def _stored(self) -> int:
         try:

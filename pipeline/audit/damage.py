@@ -26,8 +26,21 @@ class Sequel:
     placed: dict[int, Item] = field(default_factory=dict)
     sealed: dict[int, bytes] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    extra: list[Item] = field(default_factory=list)
+    extra: dict[tuple[int, bytes], list[Item]] = field(default_factory=dict)
+    """Entries too many, by index and leaf: there may be as many of them as somebody likes to put in."""
     gaps: set[range] = field(default_factory=set)
+
+    def put_aside(self, items: Iterable[Item]) -> None:
+        """These are too many."""
+        for item in items:
+            self.extra.setdefault((item.index or 0, item.leaf), []).append(item)
+
+    def take(self, index: int, leaf: bytes) -> bool:
+        """Takes one of those that are too many, if there is such a one."""
+        if not (found := self.extra.get((index, leaf))):
+            return False
+        found.pop(0)
+        return True
 
 
 def drop_voids(aside: Sequence[Item], size: int, sealed_ids: Collection[str]) -> tuple[list[Item], int]:
@@ -41,7 +54,8 @@ def drop_voids(aside: Sequence[Item], size: int, sealed_ids: Collection[str]) ->
 
 def examine(leaves: Sequence[bytes], positions: Sequence[int], aside: Sequence[Item], first_prev: bytes) -> Sequel:
     """What became of the log after its sound part (`leaves`, which stand at `positions`)."""
-    sequel = Sequel(extra=[item for item in aside if item.index is not None and item.index < len(leaves)])
+    sequel = Sequel()
+    sequel.put_aside(item for item in aside if item.index is not None and item.index < len(leaves))
     later: dict[int, list[Item]] = {}
     for item in aside:
         if item.index is not None and item.index >= len(leaves):
@@ -66,17 +80,15 @@ def _walk(sequel: Sequel, later: dict[int, list[Item]], expected: int, leaf: byt
         elif chosen.prev != leaf:
             _broken_link(sequel, index, chosen, leaf)
         sequel.placed[index] = chosen
-        sequel.extra += [item for item in candidates if item is not chosen]
+        sequel.put_aside(item for item in candidates if item is not chosen)
         expected, leaf = index + 1, chosen.leaf
 
 
 def _broken_link(sequel: Sequel, index: int, item: Item, leaf: bytes) -> None:
     """Entry `index` was sealed over another predecessor than the one with `leaf`: over one put aside, or a lost one."""
-    truth = next((other for other in sequel.extra if (other.index, other.leaf) == (index - 1, item.prev)), None)
-    if truth is not None:
-        sequel.extra.remove(truth)
-        sequel.sealed[index - 1] = truth.leaf
-        expected = f"one entry, leaf {truth.leaf.hex()}"
+    if sequel.take(index - 1, item.prev):
+        sequel.sealed[index - 1] = item.prev
+        expected = f"one entry, leaf {item.prev.hex()}"
         finding = Finding(Kind.FOREIGN, index - 1, expected, f"another before it, leaf {leaf.hex()}")
     elif index == 0:
         finding = Finding(Kind.CHANGED, 0, f"prev {leaf.hex()} in the first entry", f"prev {item.prev.hex()}")
@@ -92,25 +104,35 @@ def _name_unreadable(sequel: Sequel, positions: Sequence[int], unreadable: Itera
     by_position = sorted([*enumerate(positions), *((i, item.position) for i, item in sequel.placed.items())],
                          key=lambda pair: pair[1])  # fmt: skip
     where = [position for _, position in by_position]
-    standing_in: dict[int, Item] = {}
+    taken: dict[int, int] = {}
     for item in unreadable:
         place = bisect_left(where, item.position)
-        index = by_position[place - 1][0] + 1 if place else 0
-        while index in standing_in:
-            index += 1
-        standing_in[index] = item
+        index = _free(taken, by_position[place - 1][0] + 1 if place else 0)
         finding = Finding(Kind.UNREADABLE, index, "an entry", f"what is none, at position {item.position}")
         sequel.findings.append(finding)
+    standing_in = sorted(taken)
     for gap in sorted(sequel.gaps, key=lambda gap: gap.start):
-        damaged = {index for index in standing_in if index in gap}
+        damaged = set(standing_in[bisect_left(standing_in, gap.start) : bisect_left(standing_in, gap.stop)])
         if len(damaged) < len(gap):
             first = next(index for index in gap if index not in damaged)
             what = f"entry {first}" if len(gap) == 1 else f"{len(gap) - len(damaged)} of entries {gap[0]}-{gap[-1]}"
             sequel.findings.append(Finding(Kind.MISSING, first, what, f"entry {gap.stop} next"))
 
 
+def _free(taken: dict[int, int], index: int) -> int:
+    """Takes the first number from `index` on that is not taken. `taken`: of each, one from which to look on."""
+    found = index
+    while found in taken:
+        found = taken[found]
+    while index in taken:  # whoever comes next gets there in one step
+        taken[index], index = found, taken[index]
+    taken[found] = found + 1
+    return found
+
+
 def _name_extra(sequel: Sequel, leaves: Sequence[bytes]) -> None:
-    for item in sorted(sequel.extra, key=lambda item: item.position):
+    extra = (item for items in sequel.extra.values() for item in items)
+    for item in sorted(extra, key=lambda item: item.position):
         index = item.index or 0
         ours = leaves[index] if index < len(leaves) else sequel.placed[index].leaf
         kind = Kind.REPEATED if item.leaf == ours else Kind.FOREIGN

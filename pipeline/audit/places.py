@@ -103,9 +103,13 @@ class InArchive:
         return self._archive.size
 
     async def stored(self) -> AsyncIterator[list[Stored]]:
-        """Piece by piece."""
+        """Piece by piece. Raises NotFound where nothing of a log lies: nothing is not a log that is sound."""
+        empty = True
         for lines in self._archive.log():
+            empty = False
             yield list(exported(lines))
+        if empty:
+            raise NotFound(f"the archive {self._archive.url} holds no log: is the address right, and is it mounted?")
 
     async def records(self, topic: Topic, key: str | None = None, kind: str | None = None) -> AsyncIterator[Record]:
         """Of the archived topics, or of the sealed ones."""

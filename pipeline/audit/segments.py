@@ -65,20 +65,27 @@ def segment_files(directory: Path) -> list[Path]:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The entries of an export, or of a directory of segments. Raises AuditError."""
-    files = segment_files(path) if path.is_dir() else [path]
+    """The entries of an export, or of a directory of segments. Raises AuditError.
+
+    A line of a segment that has no end is being written at this moment, and is not there yet.
+    """
+    growing = path.is_dir()
+    files = segment_files(path) if growing else [path]
     if not files:
         raise AuditError(f"{path} holds no segments (NNNNNNNN.jsonl)")
     try:
         for file in files:
-            yield from _lines(file)
+            yield from _lines(file, whole=growing and file == files[-1])
     except OSError as error:
         raise AuditError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, whole: bool = False) -> Iterator[bytes]:
+    """`whole`: without a last line that has no end."""
     with path.open("rb") as file:
         for line in file:
+            if whole and not line.endswith(b"\n"):
+                return
             yield line.removesuffix(b"\n")
 
 

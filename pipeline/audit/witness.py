@@ -6,6 +6,7 @@ they cannot have it cosigned. So a witness belongs on another machine, with othe
 
 import json
 import logging
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from pipeline.private_keys import private_key, variable
 
 MAX_PROOF = 63
 SIZE_TYPE = "text/x.tlog.size"
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 log = logging.getLogger("tocsin.witness")
 
@@ -144,7 +146,7 @@ def _asked(request: bytes) -> _Asked:
     top, gap, note = request.partition(b"\n\n")
     old, *lines = top.decode("ascii", "replace").split("\n")
     word, _, number = old.partition(" ")
-    if not gap or word != "old" or not number.isascii() or not number.isdigit() or str(int(number)) != number:
+    if not gap or word != "old" or not _SIZE.fullmatch(number):
         raise _Refused(400, "expected the line `old SIZE`, a proof, an empty line and a checkpoint")
     if len(lines) > MAX_PROOF:
         raise _Refused(400, f"no proof has {len(lines)} hashes")

@@ -105,6 +105,30 @@ def test_whatever_is_done_to_an_archive_is_found(tamper: str, tmp_path: Path) ->
     assert not asyncio.run(verified(InArchive(str(folder)))).ok
 
 
+def test_a_place_that_holds_less_than_before_is_not_taken_for_the_archive(tmp_path: Path) -> None:
+    """As when nothing is mounted on the folder: what was copied there would be lost in another place."""
+    log, folder = a_log(25), tmp_path / "archive"
+    segments = a_data_dir(tmp_path / "data", log, 9)
+    copy = copied(str(folder), tmp_path / "data")
+    segments.append(log.values[9:])
+    folder.rename(tmp_path / "unmounted")
+    folder.mkdir()
+    with pytest.raises(ArchiveUnreachable, match="which it had: is it mounted"):
+        copy.copy()
+    again = LogCopy(Store(str(folder)), tmp_path / "data", EACH)
+    with pytest.raises(ArchiveUnreachable, match="holds 0 entries, and held 9 before"):
+        again.open(at_least=9)
+    assert not list(folder.rglob("*.jsonl"))
+    folder.rmdir()
+    (tmp_path / "unmounted").rename(folder)
+    assert copy.copy() == 16
+
+
+def test_a_place_without_a_log_is_not_verified(url: str) -> None:
+    with pytest.raises(NotFound, match="holds no log: is the address right"):
+        asyncio.run(verified(InArchive(url)))
+
+
 def test_the_archive_of_another_log_is_left_alone(url: str, tmp_path: Path) -> None:
     a_data_dir(tmp_path / "one", a_log(12))
     copied(url, tmp_path / "one")

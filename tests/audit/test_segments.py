@@ -50,6 +50,17 @@ def test_a_line_that_a_crash_left_half_written_is_cut_off_and_said_so(tmp_path, 
     assert list(segments) == VALUES
 
 
+def test_a_line_that_is_being_written_is_not_read_yet_and_the_last_of_an_export_is(tmp_path):
+    """Else whoever verifies a log that goes on would be told of damage that there is none of."""
+    opened(tmp_path / "segments").append(VALUES[:13])
+    with (tmp_path / "segments" / "00000001.jsonl").open("ab") as file:
+        file.write(VALUES[13][:50])
+    assert list(read_lines(tmp_path / "segments")) == VALUES[:13]
+    export = tmp_path / "log.jsonl"
+    export.write_bytes(b"\n".join(VALUES))
+    assert list(read_lines(export)) == VALUES
+
+
 def test_a_missing_or_short_segment_is_named(tmp_path):
     opened(tmp_path).append(VALUES)
     first = tmp_path / "00000000.jsonl"

@@ -1,6 +1,7 @@
 import json
 import random
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
@@ -356,6 +357,25 @@ def test_it_finds_something_exactly_if_the_naive_twin_does(steps):
 def test_whatever_stands_there_it_gives_a_result(values):
     assert verify(exported(values)).ok is naive(values)
     assert isinstance(verify([(v, v) for v in values], voids_allowed=True), Result)
+
+
+@pytest.mark.parametrize("what", ["blank lines", "entries twice, each changed", "gaps, and blank lines"])
+def test_however_much_was_put_in_the_verifier_comes_to_an_end(what):
+    """Time in proportion to what stands there: nobody makes an auditor wait for hours by a file of a few megabytes."""
+    count = 20_000
+    values = [
+        b'{"index":%d,"prev":"%064x","record_id":"r","record_type":"t"}' % (number, number) for number in range(count)
+    ]
+    match what:
+        case "blank lines":
+            values = [b""] * count
+        case "gaps, and blank lines":
+            values = values[::2] + [b""] * count
+        case _:
+            values = [one for value in values for one in (value, value + b" ")]
+    began = time.process_time()
+    assert len(verify(exported(values)).findings) >= count
+    assert time.process_time() - began < 5
 
 
 def test_a_foreign_entry_in_the_topic_that_the_log_does_not_go_on_from_is_found():

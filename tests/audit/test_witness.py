@@ -6,14 +6,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.audit.checkpoint import cosigned_path, witness_key_path
+from pipeline.audit.cosigning import Cosigning
 from pipeline.audit.findings import Kind
 from pipeline.audit.keys import public_key_path
 from pipeline.audit.note import Checkpoint, sign
 from pipeline.audit.seal import Sealed
-from pipeline.audit.tree import consistency_proof, leaf_hash
+from pipeline.audit.segments import Segments
+from pipeline.audit.tree import CompactRange, consistency_proof, leaf_hash
 from pipeline.audit.verify import Vouchers, exported, verify
 from pipeline.audit.vouching import Distrusted, Head, Key, published
 from pipeline.audit.witness import SIZE_TYPE, Witness, request_for
@@ -165,6 +169,58 @@ def test_a_witness_that_did_not_sign_vouches_for_nothing(tmp_path):
         vouchers = Vouchers(LOG.checkpoint(), str(LOG.key), cosigned, witness.line)
         findings = verify(exported(LOG.values), vouchers).findings
         assert [finding.kind for finding in findings] == [Kind.CHECKPOINT]
+
+
+@pytest.mark.parametrize("seen", [0, 4, 8])
+async def test_a_witness_that_has_seen_another_number_is_shown_the_log_from_there_though_sealing_goes_on(
+    tmp_path, seen
+):
+    """What was followed last is not on disk yet when earlier entries are read from there: the proof must hold all."""
+    line = a_witness(tmp_path / "witness").add_checkpoint(asked(LOG, 0, 6)).body.encode()
+    segments = Segments(tmp_path / "audit" / "segments")
+    segments.open()
+    segments.append(LOG.values[:8])
+    witness_key_path(tmp_path).parent.mkdir()
+    witness_key_path(tmp_path).write_bytes((tmp_path / "witness" / "witness.pub").read_bytes())
+    cosigned_path(tmp_path).write_bytes(LOG.checkpoint(6) + line)
+    cosigning = Cosigning("http://127.0.0.1:1", tmp_path)
+    for one in LOG.sealed:
+        cosigning.follow(one.chain)
+    await cosigning._from(seen, 10)
+    leaves = [leaf_hash(value) for value in LOG.values]
+    assert (cosigning._before, cosigning._since) == (CompactRange().extend(leaves[:seen]), leaves[seen:])
+
+
+@pytest.mark.parametrize("answer", ["six", "6 7", "-1", "", "9" * 5000])
+async def test_an_answer_that_makes_no_sense_does_not_end_cosigning(tmp_path, answer, caplog, monkeypatch):
+    monkeypatch.setattr("pipeline.audit.cosigning.AGAIN_S", 0.01)
+    a_witness(tmp_path / "witness")
+    witness_key_path(tmp_path).parent.mkdir()
+    witness_key_path(tmp_path).write_bytes((tmp_path / "witness" / "witness.pub").read_bytes())
+    asked_again = asyncio.Event()
+    calls = []
+
+    async def add_checkpoint(_request: web.Request) -> web.Response:
+        calls.append(1)
+        if len(calls) > 2:
+            asked_again.set()
+        return web.Response(status=409, body=answer.encode(), headers={"Content-Type": SIZE_TYPE})
+
+    app = web.Application()
+    app.router.add_post("/add-checkpoint", add_checkpoint)
+    async with TestServer(app) as server:
+        cosigning = Cosigning(str(server.make_url("/")), tmp_path)
+        for one in LOG.sealed:
+            cosigning.follow(one.chain)
+        cosigning.offer(LOG.checkpoint())
+        async with cosigning.at_work():
+            await asyncio.wait_for(asked_again.wait(), DEADLINE_S)
+            cosigning._note = None
+    assert "which is no number" in caplog.text
+
+
+def test_a_size_with_more_digits_than_any_log_has_is_no_request(tmp_path):
+    assert a_witness(tmp_path).add_checkpoint(b"old " + b"9" * 5000 + b"\n\n" + LOG.checkpoint()).status == 400
 
 
 @asynccontextmanager
