@@ -30,14 +30,17 @@ class Desk:
         """Where an incident stands; a fresh state for one that nobody has heard of."""
         return self.incidents.get(incident) or IncidentState(incident)
 
-    def apply(self, entry: JournalEntry, offset: int, parent: str | None) -> bool:
-        """Folds an entry; False if the incident has moved on already (the first of a number counts)."""
+    def apply(self, entry: JournalEntry, offset: int, parent: str | None, after: IncidentState | None = None) -> bool:
+        """Folds an entry; False if the incident has moved on already (the first of a number counts).
+
+        `after`: the state that it leads to, for whoever has decided it and so has folded it once.
+        """
         before = self.state(entry.incident)
         self.next_offset = max(self.next_offset, offset + 1)
         if entry.incident in self.closed or entry.seq != before.seq + 1:
             self.void.add(offset)
             return False
-        after = self.incidents[entry.incident] = evolve(before, entry)
+        after = self.incidents[entry.incident] = after or evolve(before, entry)
         self.last = (before, entry, parent)
         if after.closed:
             del self.incidents[entry.incident]

@@ -7,7 +7,8 @@ knows by id what it has told already.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from agents.clockwork import SOURCE, Clockwork
 from agents.deadletters import DeadLetters
@@ -212,7 +213,8 @@ class Desks:
                 parent=parent,
             )
             failpoints.hit("decide.after_journal")
-            if written.offset == desk.next_offset and desk.apply(decided.entry, written.offset, parent):
+            # where its number still is the next one, the incident is as it was when it was decided
+            if written.offset == desk.next_offset and desk.apply(decided.entry, written.offset, parent, decided.after):
                 self.clockwork.note(desk.partition, decided.entry)
             else:
                 # someone else wrote to this journal: fold what they wrote, then see whether ours was the first
@@ -260,25 +262,13 @@ class Desks:
             await self._emit_closed(entry, parent)
         made = [*(r for notice in notices for r in notice.renderings), *drafts]
         renderings = {r.sha256: r for r in made}.values()
-        write = self._emitter.write
+        write, forward = self._emitter.write, self._emitter.forward
         await asyncio.gather(
             *(
                 write(topics.RENDERINGS, r, id=r.sha256, subject=entry.incident, key=r.sha256, parent=parent)
                 for r in renderings
             ),
-            *(
-                write(
-                    topics.notices(notice.lane),
-                    notice,
-                    id=notice.notice_id,
-                    subject=entry.incident,
-                    time=entry.at,
-                    partition=partition,
-                    parent=parent,
-                )
-                for notice in notices
-                for partition in range(self._partitions)
-            ),
+            *(forward(copy) for notice in notices for copy in self._copies(notice, entry, parent)),
         )
 
     async def _emit_closed(self, entry: JournalEntry, parent: str | None) -> None:
@@ -287,6 +277,13 @@ class Desks:
         closed = Closed(incident=incident, seq=entry.seq, at=entry.at, openings=openings)
         name = derived("closed", incident, entry.seq)
         await self._emitter.write(topics.INCIDENTS_CLOSED, closed, id=name, subject=incident, parent=parent)
+
+    def _copies(self, notice: Notice, entry: JournalEntry, parent: str | None) -> Iterator[Outgoing]:
+        """The same bytes for every partition."""
+        topic, id = topics.notices(notice.lane), notice.notice_id
+        one = self._emitter.encoded(topic, notice, id, entry.incident, time=entry.at, parent=parent)
+        for partition in range(self._partitions):
+            yield replace(one, partition=partition)
 
 
 async def _read_all(follower: Following, partitions: Iterable[int]) -> None:

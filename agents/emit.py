@@ -33,19 +33,31 @@ class Emitter:
         parent: str | None = None,
     ) -> RecordMetadata:
         """Writes `data`; `parent` is the traceparent of what caused it. Raises BrokerError."""
+        return await self.forward(self.encoded(topic, data, id, subject, key, partition, time, parent))
+
+    def encoded(
+        self,
+        topic: Topic,
+        data: Message,
+        id: str,
+        subject: str | None = None,
+        key: str | None = None,
+        partition: int | None = None,
+        time: datetime | None = None,
+        parent: str | None = None,
+    ) -> codec.Outgoing:
+        """`data` as `write` writes it; what goes to every partition is encoded once."""
         trace = child_of(parent, id) if parent else traceparent(id, "start")
-        return await self.forward(
-            codec.encode(
-                topic,
-                data,
-                id=id,
-                source=self._source,
-                subject=subject,
-                key=key,
-                time=time,
-                partition=partition,
-                extensions={"traceparent": trace},
-            )
+        return codec.encode(
+            topic,
+            data,
+            id=id,
+            source=self._source,
+            subject=subject,
+            key=key,
+            time=time,
+            partition=partition,
+            extensions={"traceparent": trace},
         )
 
     async def batch(

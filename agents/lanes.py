@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agents.app import die
@@ -10,6 +10,7 @@ from schemas.codec import Record
 
 Handle = Callable[[Record], Awaitable[bool]]
 """Returns whether the record has come to its durable result (and may be acknowledged)."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def serve(stream: Any, handle: Handle) -> None:
@@ -74,8 +75,7 @@ def record_of(event: Any) -> Record:
 
 def _moment(seconds: float) -> datetime:
     """Exact to the millisecond, as the broker said it; a float's own conversion loses one now and then."""
-    whole, ms = divmod(round(seconds * 1000), 1000)
-    return datetime.fromtimestamp(whole, UTC).replace(microsecond=ms * 1000)
+    return EPOCH + timedelta(milliseconds=round(seconds * 1000))
 
 
 def _pairs(headers: Any) -> Any:

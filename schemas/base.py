@@ -26,8 +26,8 @@ class Message(BaseModel):
 def rfc3339(moment: datetime) -> str:
     """`moment` in UTC, with milliseconds only where there are any: one instant, one spelling."""
     moment = moment.astimezone(UTC)
-    text = moment.replace(microsecond=0, tzinfo=None).isoformat()  # strftime's %Y does not pad years below 1000
-    return f"{text}.{moment.microsecond // 1000:03d}Z" if moment.microsecond >= 1000 else f"{text}Z"
+    # strftime's %Y does not pad years below 1000; what is cut off is the +00:00
+    return f"{moment.isoformat(timespec='milliseconds' if moment.microsecond >= 1000 else 'seconds')[:-6]}Z"
 
 
 def _to_utc_ms(moment: datetime) -> datetime:
@@ -35,7 +35,8 @@ def _to_utc_ms(moment: datetime) -> datetime:
         moment = moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("outside the years 1 to 9999 in UTC") from None
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    beyond = moment.microsecond % 1000
+    return moment.replace(microsecond=moment.microsecond - beyond) if beyond else moment
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc_ms), PlainSerializer(rfc3339, when_used="json")]
@@ -108,6 +109,10 @@ class Channel(StrEnum):
     X = "x"
     WEBHOOK = "webhook"
     APPRISE = "apprise"
+
+
+CHANNELS = tuple(Channel)
+"""In their order; an enum looks each of its members up for whoever goes through it."""
 
 
 class Lane(StrEnum):

@@ -99,13 +99,14 @@ def encode(
         attributes["ce_subject"] = subject
     if time is not None:
         attributes["ce_time"] = rfc3339(time)
-    attributes |= {f"ce_{name}": value for name, value in (extensions or {}).items()}
+    for name, value in (extensions or {}).items():
+        attributes[f"ce_{name}"] = value
     key = subject if key is None else key
     return Outgoing(
         topic=topic.name,
         key=None if key is None else key.encode(),
         value=data.model_dump_json(exclude_none=True).encode(),
-        headers=tuple((name, value.encode()) for name, value in attributes.items()),
+        headers=tuple([(name, value.encode()) for name, value in attributes.items()]),
         partition=partition,
     )
 
@@ -122,9 +123,8 @@ def subject_of(record: Record) -> bytes:
 
 def decode(record: Record, expect: type[M] | None = None) -> Event[M]:
     """What stands in `record` of one of our own topics (binary mode). Raises `Undecodable`."""
-    headers = dict(record.headers)
     try:
-        attributes = {name[3:]: value.decode() for name, value in headers.items() if name.startswith("ce_")}
+        attributes = {name[3:]: value.decode() for name, value in record.headers if name.startswith("ce_")}
     except UnicodeDecodeError as error:
         raise Undecodable("bad_utf8", f"a header is not UTF-8: {error}") from None
     if missing := {"id", "source", "type"} - attributes.keys():

@@ -5,11 +5,8 @@ import hashlib
 
 def derived(*parts: str | int) -> str:
     """128 bits of SHA-256 over `parts`, each led by its length, as 32 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(4, "big") + raw)
-    return digest.hexdigest()[:32]
+    raws = [str(part).encode("utf-8", "surrogatepass") for part in parts]
+    return hashlib.sha256(b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])).hexdigest()[:32]
 
 
 def notice_id(incident: str, seq: int, audience: str, corrects: int | None = None) -> str:

@@ -1,6 +1,7 @@
 """Every topic: what stands in it, by what it is partitioned, how long it keeps, who writes and who reads it."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from schemas.audit import AuditEntry, CheckpointSigned, TurnTaken
@@ -151,6 +152,7 @@ DEAD_LETTERS = Topic(
 )  # fmt: skip
 
 
+@cache
 def notices(lane: Lane) -> Topic:
     """The notices of one lane."""
     return Topic(
@@ -159,6 +161,7 @@ def notices(lane: Lane) -> Topic:
     )  # fmt: skip
 
 
+@cache
 def deliveries(channel: Channel, lane: Lane) -> Topic:
     """The batches of one channel and lane."""
     return Topic(

@@ -51,8 +51,7 @@ def outranking(tellings: Iterable[Telling], one: Telling, policy: Policy) -> tup
 
 def group_of(audience: str, policy: Policy) -> Group:
     """Who belongs to an audience; to one that the policy no longer names, whoever chose it."""
-    named = policy.audiences.get(audience)
-    return named.group(audience) if named else Group(audience=audience)
+    return policy.groups.get(audience) or Group(audience=audience)
 
 
 def never(audience: str, step: Step, policy: Policy) -> tuple[Group, ...]:

@@ -21,9 +21,7 @@ MOMENTARY = ("next_update_at", "good_news", "milestone", "review", "explanation"
 def known_after(state: IncidentState, event: IncidentEvent, turn: Turn) -> Known:
     """Everything known once `event` has been taken in."""
     changes: dict[str, Any] = dict.fromkeys(MOMENTARY)
-    for name in type(event).model_fields:
-        if (value := getattr(event, name)) is not None:
-            changes[name] = value
+    changes |= {name: value for name, value in event if value is not None}
     before = _said(state)
     if turn.kind in ENDS or turn.kind is NoticeKind.REOPENED:
         # What was felt while it lasted is no longer so, and what was felt before says nothing of now.
@@ -122,6 +120,8 @@ def _merged(before: Consequences | None, said: Consequences | None) -> Consequen
 
 def _translations(state: IncidentState, event: IncidentEvent, turn: Turn) -> dict[str, Translation] | None:
     """A translation stays as long as the text that it translates, and goes with it."""
+    if not (state.known.translations or event.translations):
+        return None
     gone = {name for name in Translation.model_fields if getattr(event, name, None) is not None}
     gone |= set(MOMENTARY) & set(Translation.model_fields)
     if turn.kind in ENDS or turn.kind is NoticeKind.REOPENED:

@@ -26,7 +26,7 @@ from pipeline.decide.state import (
 )
 from pipeline.decide.step import Step, recorded_step, standing
 from pipeline.decide.turn import ENDS
-from schemas.base import Channel, State
+from schemas.base import CHANNELS, State
 from schemas.codec import TYPES
 from schemas.command import OperatorCommand, Wake
 from schemas.incident import IncidentEvent
@@ -74,7 +74,9 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
     given, decisions = entry.input, entry.decisions
     before = surrounded(state, given)
     step = step_in(before, given, decisions)
-    state = replace(
+    released, withheld = released_after(state, decisions), _withheld(before, step, decisions)
+    stands = step.event is None and step.known is before.known
+    return replace(
         before,
         seq=entry.seq,
         at=entry.at,
@@ -84,18 +86,16 @@ def evolve(state: IncidentState, entry: JournalEntry) -> IncidentState:
         held=_held(state.held, decisions),
         closed=state.closed or any(isinstance(decision, IncidentClosed) for decision in decisions),
         reminded=_reminded(state.reminded, decisions),
-        withheld=_withheld(before, step, decisions),
-        released=released_after(state, decisions) - _said_otherwise(before, step, before.released),
+        withheld=withheld,
+        released=released - _said_otherwise(before, step, before.released),
         ending=_ending(state, entry),
-        told=_told(before, step, entry),
-        drafts=_drafts(before, step, entry),
+        told=_told(before, step, entry, released, withheld),
+        drafts=_drafts(before, step, entry, released),
         put_off=_put_off(before, step, entry),
         reviews=_reviews(before, step, entry),
         offices=_offices(before, entry),
+        **({} if stands else _moved_on(before, step, entry)),
     )
-    if step.event is None and step.known is before.known:
-        return state
-    return _moved_on(before, state, step, entry)
 
 
 def fold(incident: str, entries: Iterable[JournalEntry]) -> IncidentState:
@@ -148,7 +148,7 @@ def telling_of(decision: NoticeDecided | NoticeHeld) -> Telling:
         decision.level,
         decision.kind,
         decision.lane,
-        tuple(channel for channel in Channel if channel in decision.renderings),
+        tuple([channel for channel in CHANNELS if channel in decision.renderings]),
         decision.reason,
         decision.zones,
         decision.corrects,
@@ -174,7 +174,7 @@ def upstreams(step: Step, at: datetime) -> datetime | None:
     return said if said is not None and said > at and not step.over else None
 
 
-def _moved_on(before: IncidentState, state: IncidentState, step: Step, entry: JournalEntry) -> IncidentState:
+def _moved_on(before: IncidentState, step: Step, entry: JournalEntry) -> dict[str, Any]:
     """Where the incident stands once an event, an end that has held, or a correction is taken in."""
     known = step.known if step.keeps else before.known
     over = step.turn.phase is Phase.OVER
@@ -182,23 +182,22 @@ def _moved_on(before: IncidentState, state: IncidentState, step: Step, entry: Jo
     monitored = known.state is State.MONITORING
     event = issubclass(TYPES[entry.input.type], IncidentEvent)
     added = {d.field: d.value for d in entry.decisions if isinstance(d, FactAdded)}
-    return replace(
-        state,
-        phase=step.turn.phase,
-        maintenance=step.turn.maintenance,
-        known=known,
-        added=added if event else before.added,
-        worst=worst_of(before, step),
-        subject=before.subject or step.known.title or f"Incident {before.incident}",
-        reported_at=before.reported_at or entry.at,
-        opened_at=entry.at if begun else before.opened_at,
-        over_at=(before.over_at if before.phase is Phase.OVER else entry.at) if over else None,
-        monitored_since=(before.monitored_since or entry.at) if monitored else None,
-        components=components_after(before, step.known),
-        regions=regions_after(before, step.known),
-        revision=before.revision + (step.turn.kind in REVISIONS),
-        reviewed=before.reviewed or step.turn.kind is NoticeKind.REVIEW,
-    )
+    return {
+        "phase": step.turn.phase,
+        "maintenance": step.turn.maintenance,
+        "known": known,
+        "added": added if event else before.added,
+        "worst": worst_of(before, step),
+        "subject": before.subject or step.known.title or f"Incident {before.incident}",
+        "reported_at": before.reported_at or entry.at,
+        "opened_at": entry.at if begun else before.opened_at,
+        "over_at": (before.over_at if before.phase is Phase.OVER else entry.at) if over else None,
+        "monitored_since": (before.monitored_since or entry.at) if monitored else None,
+        "components": components_after(before, step.known),
+        "regions": regions_after(before, step.known),
+        "revision": before.revision + (step.turn.kind in REVISIONS),
+        "reviewed": before.reviewed or step.turn.kind is NoticeKind.REVIEW,
+    }
 
 
 def _wakes(state: IncidentState, given: JournaledInput, decisions: Iterable[Decision]) -> frozenset[datetime]:
@@ -263,9 +262,14 @@ def _ending(state: IncidentState, entry: JournalEntry) -> Ending | None:
     return ending
 
 
-def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str, Told]:
+def _told(
+    before: IncidentState,
+    step: Step,
+    entry: JournalEntry,
+    released: frozenset[str],
+    withheld: Mapping[str, Withheld],
+) -> Mapping[str, Told]:
     told = dict(before.told)
-    released = released_after(before, entry.decisions)
     for decision in entry.decisions:
         if not isinstance(decision, NoticeDecided) or decision.kind is NoticeKind.REMINDER or decision.zones:
             continue
@@ -273,8 +277,7 @@ def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str
         due = promised(before, telling, entry.decisions)
         known = occasion_of(before, step, telling, entry.seq, entry.at, due, released).known
         # what waits for an approval was not told, whatever is approved later
-        waits = _withheld(before, step, entry.decisions)
-        unsaid = [name for name in waits if getattr(known, name) == getattr(step.known, name)]
+        unsaid = [name for name in withheld if getattr(known, name) == getattr(step.known, name)]
         known = known.model_copy(update=dict.fromkeys(unsaid)) if unsaid else known
         earlier = told.get(decision.audience)
         ever = {*decision.renderings, *(earlier.channels if earlier else ())}
@@ -284,7 +287,7 @@ def _told(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str
             since=earlier.since if earlier else entry.at,
             at=entry.at,
             level=decision.level,
-            channels=tuple(channel for channel in Channel if channel in ever),
+            channels=tuple([channel for channel in CHANNELS if channel in ever]),
             known=known,
             changed_at=earlier.changed_at if earlier and decision.kind is NoticeKind.UNCHANGED else entry.at,
             safe=decision.safe,
@@ -301,9 +304,8 @@ def _open(kind: NoticeKind, step: Step, earlier: Told | None) -> bool:
     return begins or (earlier is not None and earlier.open)
 
 
-def _drafts(before: IncidentState, step: Step, entry: JournalEntry) -> Mapping[str, Draft]:
+def _drafts(before: IncidentState, step: Step, entry: JournalEntry, released: frozenset[str]) -> Mapping[str, Draft]:
     drafts = dict(before.drafts)
-    released = released_after(before, entry.decisions)
     for decision in entry.decisions:
         if isinstance(decision, DraftVoided):
             # newer words may stand in its place already

@@ -13,11 +13,10 @@ from pipeline.decide.state import IncidentState
 from pipeline.decide.step import Step
 from pipeline.decide.turn import ENDS
 from pipeline.policy import Policy
-from pipeline.policy.cadence import Cadence
 from schemas import ids
 from schemas.base import Channel
 from schemas.journal import JournaledInput, NoticeKind
-from schemas.notice import LocalHours, Manners, Notice, PlayedClock
+from schemas.notice import Notice, PlayedClock
 from schemas.rendering import Rendering
 
 WAKING = frozenset(
@@ -72,7 +71,7 @@ def notice_of(
         corrects=telling.corrects,
         outranked_by=outranking(among, telling, policy),
         never=never(telling.audience, step, policy),
-        manners=manners_of(policy.cadence),
+        manners=policy.manners,
         clock=_played(given),
         renderings=renderings,
     )
@@ -84,17 +83,3 @@ def _played(given: JournaledInput) -> PlayedClock | None:
     if virtual is None:
         return None
     return PlayedClock(time=virtual.time, speed=virtual.speed, real=given.appended_at)
-
-
-def manners_of(cadence: Cadence) -> Manners:
-    """How the policy has one recipient treated."""
-    rules, office = cadence.recipient, cadence.office
-    hours = {} if office is None else {"office_hours": LocalHours(from_=office.opens, until=office.closes)}
-    return Manners(
-        quiet_hours={c: LocalHours(from_=begins, until=ends) for c, (begins, ends) in rules.quiet.items()},
-        country=office.country if office else None,
-        digest_at=rules.digest_at,
-        at_most=rules.at_most,
-        cap_window_s=round(rules.cap_window.total_seconds()),
-        **hours,
-    )

@@ -1,6 +1,6 @@
 """What an event means at this point of an incident's life: a pure table with reasons."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline.decide.state import IncidentState, Phase
 from schemas import incident as events
@@ -41,7 +41,7 @@ def turn_of(state: IncidentState, event: IncidentEvent) -> Turn:
     kind, why = _taken_as(_KINDS[type(event)], event)
     turn = _in_its_place(state, event, kind, why)
     begins = turn.kind in {Kind.OPENED, Kind.REOPENED, Kind.RESOLVED}
-    return replace(turn, maintenance=kind in MAINTENANCE or (state.maintenance and not begins))
+    return Turn(turn.kind, turn.phase, turn.why, kind in MAINTENANCE or (state.maintenance and not begins))
 
 
 def _in_its_place(state: IncidentState, event: IncidentEvent, kind: Kind, why: str) -> Turn:

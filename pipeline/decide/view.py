@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel
@@ -30,6 +31,7 @@ class Known(Facts):
     """Other incidents on the same components, not long before."""
 
 
+@cache
 def marks_of(model: type[BaseModel]) -> dict[str, For]:
     """Who each marked field of `model` is for. An unmarked field is for nobody."""
     return {

@@ -16,10 +16,9 @@ def withheld(
     state: IncidentState, facts: Facts, author: str | None, at: datetime, policy: Policy
 ) -> tuple[FieldWithheld, ...]:
     """The fields of `facts` that nobody is told yet, each with the reason, and as what it can be approved."""
-    found = []
+    found, said = [], dict(facts)
     for name in MARKS:
-        value = getattr(facts, name, None)
-        if value is None:
+        if (value := said.get(name)) is None:
             continue
         if whose := approval_needed(name, policy.approvals):
             found.append(

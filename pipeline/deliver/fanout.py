@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.deliver.groups import folded, membership
 from pipeline.deliver.people import People, Someone
-from schemas.base import Channel, Level
+from schemas.base import CHANNELS, Channel, Level
 from schemas.delivery import MAX_BATCH, DeliveryBatch
 from schemas.ids import batch_id, derived
 from schemas.notice import Notice
@@ -58,7 +58,7 @@ class Reach:
         if self._not_concerned(subscriber, heard) is not None:
             return ()
         wanted = self._wanted(subscriber, heard)
-        found = tuple(channel for channel in Channel if channel in wanted and channel in self._renderings)
+        found = tuple([channel for channel in CHANNELS if channel in wanted and channel in self._renderings])
         return found or self._instead(subscriber)
 
     def rendering(self, choices: Choices, channel: Channel) -> Rendering:

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pipeline.deliver.index import Index
 from pipeline.deliver.roll import Roll
-from schemas.base import Channel
+from schemas.base import CHANNELS, Channel
 from schemas.subscriber import Choices, OptOut, Profile, SealedContact, Subscriber, SubscriberKey, SubscriberKind
 
 T = TypeVar("T")
-CHANNELS = tuple(Channel)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NOTHING: Mapping[Channel, OptOut] = MappingProxyType({})

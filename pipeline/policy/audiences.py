@@ -17,7 +17,7 @@ from pipeline.policy.words import (
     nearest,
     refuse,
 )
-from schemas.base import Channel, Level, Line, Severity
+from schemas.base import CHANNELS, Channel, Level, Line, Severity
 from schemas.census import Group
 from schemas.incident import Facts
 from schemas.journal import NoticeKind
@@ -71,7 +71,7 @@ class Audience(Document):
 
     def channels_for(self, kind: NoticeKind) -> tuple[Channel, ...]:
         """The channels that may carry a notice of this kind, in a fixed order."""
-        return tuple(channel for channel in Channel if kind in self.channels.get(channel, ()))
+        return tuple([channel for channel in CHANNELS if kind in self.channels.get(channel, ())])
 
     def group(self, name: str) -> Group:
         """The audience as a notice names it."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -10,6 +11,8 @@ from pipeline.policy.cadence import Cadence
 from pipeline.policy.catalogue import Catalogue
 from pipeline.policy.guard import Guard
 from pipeline.policy.languages import Languages
+from schemas.census import Group
+from schemas.notice import LocalHours, Manners
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,25 @@ class Policy:
     def approvals(self) -> dict[str, str]:
         """The fields that the policy tells only with somebody's approval."""
         return self.audience.field_approvals
+
+    @cached_property
+    def groups(self) -> dict[str, Group]:
+        """Who belongs to each audience, as every notice to it says."""
+        return {name: audience.group(name) for name, audience in self.audiences.items()}
+
+    @cached_property
+    def manners(self) -> Manners:
+        """How one recipient is treated, as every notice says."""
+        rules, office = self.cadence.recipient, self.cadence.office
+        hours = {} if office is None else {"office_hours": LocalHours(from_=office.opens, until=office.closes)}
+        return Manners(
+            quiet_hours={c: LocalHours(from_=begins, until=ends) for c, (begins, ends) in rules.quiet.items()},
+            country=office.country if office else None,
+            digest_at=rules.digest_at,
+            at_most=rules.at_most,
+            cap_window_s=round(rules.cap_window.total_seconds()),
+            **hours,
+        )
 
     def safe_after(self, audience: str, *, ends: bool) -> timedelta | None:
         """How long a first notice (`ends`: a last one) to them waits until the safe text goes out; None: for ever."""

@@ -1,7 +1,7 @@
 """The templates of a policy: ours, and in their place those that a team has in its own folder."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound, TemplateSyntaxError
@@ -62,6 +62,7 @@ class _Named(BaseLoader):
         return sorted(self._templates)
 
 
+@cache
 def ours() -> SandboxedEnvironment:
     """Our own templates alone, for what is said where no policy has words for it."""
     return environment({name: path.read_text("utf-8") for name, path in files(OURS.parent / "nowhere").items()})[0]
