@@ -35,10 +35,10 @@ RACE = timedelta(seconds=1)
 """How long an opt-out may still race a window: a few steps of some milliseconds each."""
 
 
-def require(holds: object, name: str, what: object) -> None:
-    """Raises Broken."""
+def require(holds: object, name: str, what: object, *of: object) -> None:
+    """Raises Broken. `what` has a place for each `of`: what a failure would be called is not written of all."""
     if not holds:
-        raise Broken(name, str(what))
+        raise Broken(name, str(what).format(*of) if of else str(what))
 
 
 @dataclass
@@ -79,11 +79,11 @@ def books_of(world: "World", notices: dict[str, Notice]) -> Books:
                     books.ends[intent].add(outcome.result)
     for intent, partition in homes.items():
         work = books.ledgers[partition].work(*intent)
-        require(work is not None, "I1", f"{intent} is not in the ledger")
+        require(work is not None, "I1", "{} is not in the ledger", intent)
         books.intents[intent] = work  # type: ignore[assignment]
     for message, times in world.truth.times().items():
         notice = notices.get(message.notice)
-        require(notice is not None, "I5", f"{message} was sent, and decided nowhere")
+        require(notice is not None, "I5", "{} was sent, and decided nowhere", message)
         books.taken[Told(notice.incident, notice.seq, message.channel), message.recipient] += times  # type: ignore[union-attr]
     return books
 
@@ -140,19 +140,21 @@ def _notices(world: "World", entries: list[JournalEntry]) -> dict[str, Notice]:
             values[event.data.notice_id].add(record.value)
             copies[event.data.notice_id].add(record.partition)
     for id_, said in values.items():
-        require(len(said) == 1, "I6", f"{found[id_]} was emitted in other bytes")
+        require(len(said) == 1, "I6", "{} was emitted in other bytes", found[id_])
     for entry in entries:
         for decision in entry.decisions:
             if decision.decision == "notice_decided":
                 there = copies.get(decision.notice_id, set())
-                require(len(there) == PARTITIONS, "I1", f"{decision} of {entry.incident}/{entry.seq} is on {there}")
+                require(
+                    len(there) == PARTITIONS, "I1", "{} of {}/{} is on {}", decision, entry.incident, entry.seq, there
+                )
     return found
 
 
 def _every_input_is_decided_on(world: "World", entries: list[JournalEntry]) -> None:
     known = {(entry.input.source, entry.input.id) for entry in entries}
     for _, event in world.log.events(topics.INCIDENT_EVENTS, topics.INCIDENT_COMMANDS):
-        require((event.source, event.id) in known, "I1", f"{event.data} of {event.subject} was not decided on")
+        require((event.source, event.id) in known, "I1", "{} of {} was not decided on", event.data, event.subject)
     require(len(known) == len(entries), "I1", "an input was decided on twice")
 
 
@@ -177,26 +179,28 @@ def _every_notice_is_fanned_out(world: "World", notices: dict[str, Notice], book
             if steady and why_not(someone, notice) is None:  # type: ignore[arg-type]
                 for channel in channels_for(someone, notice):  # type: ignore[arg-type]
                     intent = (Told(notice.incident, notice.seq, channel), id_)
-                    require(intent in books.intents, "I1", f"{intent} was never intended")
+                    require(intent in books.intents, "I1", "{} was never intended", intent)
 
 
 def _every_intent_has_one_end(books: Books) -> None:
-    require(not books.lost, "I1", f"waiting work was lost: {books.lost}")
+    require(not books.lost, "I1", "waiting work was lost: {}", books.lost)
     for intent, work in books.intents.items():
-        require(work.terminal, "I1", f"{intent} has no end: {work}")
+        require(work.terminal, "I1", "{} has no end: {}", intent, work)
         # whoever lost a partition in the middle of work may still write an end of their own: the first counts
-        require(books.ends[intent], "I1", f"the end of {intent} is on no record: {work}")
-        require(not books.taken[intent] or work.heard, "I1", f"{intent} was taken, and the records know nothing of it")
+        require(books.ends[intent], "I1", "the end of {} is on no record: {}", intent, work)
+        require(not books.taken[intent] or work.heard, "I1", "{} was taken, and the records know nothing of it", intent)
 
 
 def _nobody_is_told_twice(books: Books) -> None:
     for intent, times in books.taken.items():
         told, _ = intent
         borne = books.unknowns[intent] if told.channel is Channel.EMAIL else 0
-        require(intent in books.intents, "I2", f"{intent} was sent, and never intended")
-        require(times <= 1 + borne, "I2", f"{intent} was sent {times} times, with {books.unknowns[intent]} unknowns")
+        require(intent in books.intents, "I2", "{} was sent, and never intended", intent)
+        require(
+            times <= 1 + borne, "I2", "{} was sent {} times, with {} unknowns", intent, times, books.unknowns[intent]
+        )
     for intent, work in books.intents.items():
-        require(books.taken[intent] or work.result is not Result.ACCEPTED, "I2", f"{intent} was never taken: {work}")
+        require(books.taken[intent] or work.result is not Result.ACCEPTED, "I2", "{} was never taken: {}", intent, work)
 
 
 def _who_left_is_left_alone(world: "World", books: Books) -> None:
@@ -226,9 +230,9 @@ def _nothing_without_a_policy(world: "World", entries: list[JournalEntry]) -> No
             since.setdefault(event.data.hash, record.timestamp)
     first = min(since.values())
     for taken in world.truth.taken:
-        require(taken.at >= first, "I5", f"{taken} was sent before there was any policy")
+        require(taken.at >= first, "I5", "{} was sent before there was any policy", taken)
     for entry in entries:
-        require(entry.policy in since, "I5", f"{entry.incident}/{entry.seq} was decided under no policy")
+        require(entry.policy in since, "I5", "{}/{} was decided under no policy", entry.incident, entry.seq)
 
 
 def replayed(world: "World") -> None:
@@ -258,4 +262,4 @@ def _who_was_told_of_it_is_told_the_end(notices: dict[str, Notice], books: Books
         elif books.taken[told, recipient]:
             heard[who] = max(told.seq, heard.get(who, 0))
     for who, seq in heard.items():
-        require(ended.get(who, 0) > seq, "I7", f"{who} was told of it at {seq} and never that it is over")
+        require(ended.get(who, 0) > seq, "I7", "{} was told of it at {} and never that it is over", who, seq)

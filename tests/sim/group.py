@@ -3,8 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.lanes import Handle, serve
 from schemas.codec import Record
@@ -72,8 +71,7 @@ class Group:
                 return
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A record as Faust hands it to a stream."""
 
     record: Record
@@ -108,8 +106,7 @@ class Message:
         return self.record.headers
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """What a stream yields."""
 
     message: Message
@@ -147,7 +144,7 @@ class Consumer:
     def hear(self, topic: str, partition: int) -> None:
         """Something stands there that may not have been read."""
         tp = (topic, partition)
-        if self._next.get(tp, 0) < (self._process.world.log.end(*tp) if tp in self._next else 0):
+        if tp in self._next and self._next[tp] < self._process.world.log.end(*tp):
             self._process.world.loop.call_later(self._process.world.latency(), self._fetch, tp)
 
     def _fetch(self, tp: tuple[str, int]) -> None:

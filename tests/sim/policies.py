@@ -13,11 +13,18 @@ from tests.decide.machine_policies import WORDS, read_documents
 from tests.paths import REPOSITORY
 
 PLAIN = {
+    "templates/content.j2": """
+        {% set title, status = it.title or incident, kind ~ (", over" if over else "") %}
+        {% set lead = joined(it.summary, it.milestone, it.severity, full(it.next_update_at) if it.next_update_at) %}
+        {% set news = joined(it.summary, it.milestone, it.severity, soon(it.next_update_at) if it.next_update_at) %}
+    """,
+    "templates/sms.txt.j2": '{% set head, body, tail, pointer = status, news, incident, "" %}',
+    "templates/x.txt.j2": '{% set head, body, tail, pointer = status, news, incident, "" %}',
     "templates/sections.j2": '{% set sections, closing, next, footer = [], "", "", "" %}',
     "templates/email.txt.j2": "{{ title }}\n{{ lead }}\n{{ unsubscribe }}\n",
     "templates/email.html.j2": "<p>{{ title }}</p><p>{{ lead }}</p><p>{{ unsubscribe }}</p>",
 }
-"""A mail of three lines: ours is made, written and read in ten times the time."""
+"""A mail of three lines, a message of one: ours are made, written and read in ten times the time."""
 AUDIENCES = ("customers", "public")
 
 

@@ -1,6 +1,5 @@
 """The ports of a process onto the world: how it writes, follows, and knows that it still is a member of its group."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,7 @@ class Follower:
     async def caught_up(self, partition: int, *of: topics.Topic) -> None:
         tps = [(topic.name, partition) for topic in of] or [(topic, partition) for topic in self._topics]
         ends = {tp: self._process.world.log.end(*tp) for tp in tps}
-        await asyncio.sleep(self._lag_s())
+        await self._process.world.loop.pause(self._lag_s())
         await self._process.step()
         for tp, end in ends.items():
             self._up_to(tp, end)
@@ -105,4 +104,4 @@ class Beating(Heartbeat):
             if self._process.is_member:
                 self.answered(self._process.world.loop.time())
                 return await super().fresh()
-            await asyncio.sleep(self._process.world.random.uniform(0, LOOKS_S))
+            await self._process.world.loop.pause(self._process.world.random.uniform(0, LOOKS_S))

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -54,9 +55,10 @@ class Process(ABC):
         self.steps = 0
         self.on_waking: list[Callable[[], None]] = []
         self.pauses: list[tuple[datetime, datetime]] = []
-        self.followers: list[Follower] = []
+        self._followers: dict[str, list[Follower]] = defaultdict(list)
         self._asleep: list[asyncio.Future[None]] = []
         self._skew_s = world.random.uniform(-CLOCKS_APART_S, CLOCKS_APART_S)
+        self._skew = timedelta(seconds=self._skew_s)
         self._ticking = False
         self.pen = Pen(self, self.room)
         self.letters = DeadLetters(self.pen, VAULT, self.room)
@@ -74,7 +76,7 @@ class Process(ABC):
 
     def now(self) -> datetime:
         """By its own clock, to the millisecond."""
-        at = self.world.now() + timedelta(seconds=self._skew_s)
+        at = self.world.now() + self._skew
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
     async def step(self) -> None:
@@ -82,8 +84,11 @@ class Process(ABC):
         self.steps += 1
         if self.steps == self.dies_at:
             self.kill()
-        await self.world.passes()
-        await self.running()
+        # a moment passes, or none at all
+        if (drawn := self.world.random.random()) > 0.3:
+            await (self.world.loop.pause((drawn - 0.6) * 0.01) if drawn >= 0.6 else asyncio.sleep(0))
+        if self.dead or self.paused:
+            await self.running()
 
     async def running(self) -> None:
         """Returns when it runs. Of a dead one nothing runs on, for ever."""
@@ -136,14 +141,17 @@ class Process(ABC):
             self.group.join(self)
 
     def _hear(self, topic: str, partition: int) -> None:
-        for follower in self.followers:
+        for follower in self._followers[topic]:
             follower.hear(topic, partition)
         self.consumer.hear(topic, partition)
 
     def follow(self, of: Iterable[topics.Topic], apply: Callable[[Record], None]) -> Any:
         """A follower of these topics."""
-        self.followers.append(Follower(self, of, apply))
-        return self.followers[-1]
+        followed = tuple(of)
+        follower = Follower(self, followed, apply)
+        for topic in followed:
+            self._followers[topic.name].append(follower)
+        return follower
 
     # --- what it does
 
@@ -172,7 +180,7 @@ class Process(ABC):
 
     def due_s(self) -> float | None:
         """The same as a second of the world's."""
-        if not self.runs or self._ticking or (due := self.due()) is None:
+        if self.dead or self.paused or self._ticking or (due := self.due()) is None:
             return None
         return (due - self.world.start).total_seconds() - self._skew_s + 0.001
 
@@ -278,8 +286,8 @@ class Delivering(Process):
         await self.holdings.own(partitions)
 
     def due(self) -> datetime | None:
-        dues = [wake.due for holding in self.holdings.all() for wake in holding.wakes.values()]
-        return min(dues, default=None)
+        waiting = [holding.wakes for holding in self.holdings.all() if holding.wakes]
+        return min((wake.due for wakes in waiting for wake in wakes.values()), default=None) if waiting else None
 
     async def _work_in_background(self) -> None:
         for holding in self.holdings.all():

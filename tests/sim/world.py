@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from random import Random
 from typing import Any
 from unittest import mock
@@ -38,7 +37,9 @@ FIRED = (
 """What can happen to a world; each is counted, since what never happened was not tried."""
 TICK_S = 0.2
 WORDS_ANEW_EVERY = 20
-DECODE = codec.decode
+POLICIES: dict[tuple[str, Headers, bytes | None], Event[Any]] = {}
+"""Those that were published, read."""
+MS = timedelta(milliseconds=1)
 
 
 class Broken(AssertionError):
@@ -76,17 +77,12 @@ class World:
 
     def now(self) -> datetime:
         """The broker's clock, to the millisecond, as Kafka keeps it."""
-        return self.start + timedelta(milliseconds=int(self.loop.time() * 1000))
+        return self.start + int(self.loop.time() * 1000) * MS
 
     def latency(self) -> float:
         """Seconds that something takes; often none, so that whoever is ready goes on in turn."""
         drawn = self.random.random()
         return 0.0 if drawn < 0.5 else (drawn - 0.5) * 0.008
-
-    async def passes(self) -> None:
-        """A moment passes, or none at all."""
-        if (drawn := self.random.random()) > 0.3:
-            await asyncio.sleep(0.0 if drawn < 0.6 else (drawn - 0.6) * 0.01)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Runs beside everything else; what goes wrong in it ends the world."""
@@ -122,11 +118,14 @@ class World:
 
     # --- time
 
-    def _due(self) -> float | None:
-        if self._ended:
+    def _due(self, before: float) -> float | None:
+        if self._ended or before <= self._ticked + TICK_S:
             return None
-        dues = [due for process in self.everybody if (due := process.due_s()) is not None]
-        return max(min(dues), self._ticked + TICK_S) if dues else None
+        first: float | None = None
+        for process in self.everybody:
+            if (due := process.due_s()) is not None and (first is None or due < first):
+                first = due
+        return None if first is None else max(first, self._ticked + TICK_S)
 
     def _tick(self) -> None:
         self._ticked = self.loop.time()
@@ -158,7 +157,7 @@ class World:
 
     def _bury(self) -> None:
         """After the end of the world even the dead let go of what they held."""
-        left = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
+        left = [task for task in self.loop.tasks if not task.done()]
         self._ended = True
         for task in left:
             task.cancel()
@@ -182,33 +181,33 @@ def _words_once() -> Any:
     made: dict[tuple[Any, ...], Any] = {}
 
     def remembered(telling: Telling, occasion: Occasion, policy: Policy, channels: Any = None) -> Any:
-        key = repr(telling), repr(occasion), policy.hash, channels
-        if key not in made:
-            made[key] = compose(telling, occasion, policy, channels)
-        return made[key]
+        key = telling, occasion, policy.hash, channels
+        if (words := made.get(key)) is None:
+            words = made[key] = compose(telling, occasion, policy, channels)
+        return words
 
     return mock.patch("pipeline.decide.notices.compose", remembered)
 
 
-@cache
-def _policy_in(headers: Headers, value: bytes | None) -> Event[Any]:
-    return DECODE(Record(topics.POLICIES.name, 0, 0, STARTS[0], None, value, headers))
-
-
 @contextmanager
 def _read_once() -> Iterator[None]:
-    """A record is decoded once a world, whoever reads it: what it says is frozen. A policy, being long, but once."""
+    """A record is decoded once a world, whoever reads it: what it says is frozen. A policy, being long, but once.
+
+    So is what stands in several places by the same bytes, as a notice does.
+    """
     read: dict[tuple[str, int, int], Event[Any]] = {}
+    said: dict[tuple[str, Headers, bytes | None], Event[Any]] = {}
     inputs: dict[tuple[str, int, int], Event[Message]] = {}
     decode, decode_input = codec.decode, codec.decode_input
 
     def event_in(record: Record, expect: type[Message] | None = None) -> Event[Any]:
-        if record.topic == topics.POLICIES.name:
-            return _policy_in(record.headers, record.value)
-        key = record.topic, record.partition, record.offset
-        if key not in read:
-            read[key] = decode(record)
-        found = read[key]
+        place = record.topic, record.partition, record.offset
+        if (found := read.get(place)) is None:
+            words = record.topic, record.headers, record.value
+            once = POLICIES if record.topic == topics.POLICIES.name else said
+            if words not in once:
+                once[words] = decode(record)
+            found = read[place] = once[words]
         return found if expect is None or isinstance(found.data, expect) else decode(record, expect)
 
     def input_in(record: Record) -> Event[Message]:
@@ -225,7 +224,8 @@ def _read_once() -> Iterator[None]:
 def _alone(world: World) -> Iterator[None]:
     """Errors by which a worker would end are the world's, and what it logs nobody reads."""
     was = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    if was < logging.CRITICAL:
+        logging.disable(logging.CRITICAL)
     try:
         with ExitStack() as patches:
             patches.enter_context(mock.patch("agents.lanes.die", world.died))
@@ -235,4 +235,5 @@ def _alone(world: World) -> Iterator[None]:
                 patches.enter_context(_words_once())
             yield
     finally:
-        logging.disable(was)
+        if was < logging.CRITICAL:
+            logging.disable(was)
