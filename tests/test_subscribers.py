@@ -7,15 +7,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from pipeline import subscribers
 from pipeline.broker import connect
-from pipeline.commands.subscribing.listing import chosen, known, state_of
+from pipeline.commands.subscribing.listing import COLUMNS, chosen, known, listing, state_of
 from pipeline.commands.subscribing.writing import read_roster, write
 from pipeline.enrolment import Planned, Terms, plan_events, plan_import
 from pipeline.exports import as_csv, as_json_lines, rows
@@ -702,3 +704,16 @@ async def test_the_command_imports_lists_unsubscribes_and_erases(own_broker: Set
     assert status == 1, "no later record has closed the segment yet"
     assert "their key is still in the broker's files (subscriber.keys/" in shown
     assert "erased" in (await command(own_broker, "list", "--reveal"))[1]
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_a_list_shows_the_whole_id_however_narrow_the_terminal_is(width: int) -> None:
+    ids = [f"{number:032x}" for number in range(3)]
+    rest = ("person", "customers", "email sms", "en", "Europe/Berlin", "", "", "contract", "active")
+    out = StringIO()
+    console = Console(width=width, file=out)
+    console.print(listing(console, [(one, *rest) for one in ids], COLUMNS))
+    shown = out.getvalue()
+    assert all(one in shown for one in ids)
+    assert ("known as" in shown, "time zone" in shown) == (False, width == 200)
+    assert "…" not in shown

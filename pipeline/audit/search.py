@@ -1,5 +1,6 @@
 """Which sealed entries answer a question: by incident, person, channel, time, rule, approver, provider's id. Pure."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,10 @@ from schemas.audit import AuditEntry
 from schemas.base import Channel
 from schemas.delivery import DeliveriesIntended, ReceiptRecorded
 from schemas.ids import intent_id
-from schemas.journal import JournalEntry
+from schemas.journal import JournalEntry, PromiseMade
+
+NOBODYS = {PromiseMade.model_fields["decision"].default}
+"""Decisions whose `by` names no person: a promise is upstream's, or the cadence's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,12 @@ class Question:
 
     @property
     def words(self) -> list[str]:
-        """One of these stands in every entry that may answer; none where nothing is known beforehand."""
-        if self.provider_id is not None:
-            return [self.provider_id]
-        if self.approver is not None:
-            return [self.approver]
-        if self.incident is not None and self.subscriber is None:
-            return [self.incident, ReceiptRecorded.TYPE]
-        return [] if self.subscriber is None else [self.subscriber, ReceiptRecorded.TYPE]
+        """One of these stands in every entry that may answer, as JSON has it; none where nothing is known before."""
+        if (alone := self.provider_id or self.approver) is not None:
+            return [_as_stored(alone)]
+        if (about := self.subscriber or self.incident) is not None:
+            return [_as_stored(about), ReceiptRecorded.TYPE]
+        return []
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Search:
             and (asked.channel is None or asked.channel in _channels(body))
             and (asked.since is None or entry.appended_at >= asked.since)
             and (asked.until is None or entry.appended_at <= asked.until)
-            and (asked.rule is None or any(asked.rule.casefold() in said.casefold() for said in rules(entry)))
+            and (asked.rule is None or any(_plain(asked.rule) in _plain(said) for said in rules(entry)))
             and (asked.approver is None or asked.approver in approvers(entry))
             and (asked.provider_id is None or asked.provider_id in provider_ids(entry))
         )
@@ -111,8 +113,19 @@ def approvers(entry: AuditEntry) -> set[str]:
     if entry.record_type == JournalEntry.TYPE:
         found.add(((body.get("input") or {}).get("signed") or {}).get("operator"))
         for decision in body.get("decisions") or ():
-            found.update((decision.get("by"), *(decision.get("approved_by") or ())))
+            if decision.get("decision") not in NOBODYS:
+                found.update((decision.get("by"), *(decision.get("approved_by") or ())))
     return {one for one in found if isinstance(one, str)}
+
+
+def _as_stored(text: str) -> str:
+    """The text as it stands in an entry's bytes, between its quotation marks."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _plain(said: str) -> str:
+    """As people see it: what stands in an entry as `quiet_hours` is shown as "quiet hours"."""
+    return said.replace("_", " ").casefold()
 
 
 def provider_ids(entry: AuditEntry) -> set[str]:

@@ -17,6 +17,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "sms": "one notice to many subscribers of text messages, beside twilio's own client",
     "x": "a burst of incidents posted on X, beside tweepy's own client",
     "replay": "recorded journals decided on again, entry by entry",
+    "rebuild": "the SQL projection made anew of an exported log, into SQLite, beside SQLite alone",
     "verify": "an exported log of 100,000 entries verified, beside hashlib and pymerkle",
 }
 """Module in this package -> what it measures."""

@@ -6,7 +6,7 @@ pymerkle, which makes a root of them and looks into none.
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib.metadata import version
@@ -38,7 +38,7 @@ def measure(runs: int) -> Iterator[Measured]:
     tree = _pymerkle()
     with TemporaryDirectory() as directory:
         export = Path(directory) / "log.jsonl"
-        vouchers = write(export, ENTRIES)
+        vouchers = write(export, texts(ENTRIES))
 
         def ours() -> None:
             result = verify(exported(read_lines(export)), vouchers)
@@ -55,17 +55,21 @@ def measure(runs: int) -> Iterator[Measured]:
     yield Measured("verify", "entries/s", found.pop("ours"), found, size)
 
 
-def write(export: Path, entries: int) -> Vouchers:
-    """An exported log of so many entries; what vouches for it."""
+def write(export: Path, records: Iterable[codec.Record]) -> Vouchers:
+    """An exported log of these records; what vouches for it."""
     chain, private = Chain(), Ed25519PrivateKey.generate()
     with export.open("wb") as file:
-        for number in range(entries):
-            record = _record(number)
+        for record in records:
             sealed = seal(chain, record, source_of(record))
             file.write(sealed.value + b"\n")
             chain = sealed.chain
     note = sign(Checkpoint(LOG, chain.size, chain.tree.root()).text, LOG, private)
     return Vouchers(note, str(PublicKey(LOG, private.public_key().public_bytes_raw())))
+
+
+def texts(entries: int) -> Iterator[codec.Record]:
+    """What became of text messages, so many records."""
+    return map(_record, range(entries))
 
 
 def _record(number: int) -> codec.Record:

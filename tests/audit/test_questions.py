@@ -5,20 +5,24 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from pipeline.audit.keys import public_key_path
 from pipeline.audit.proof_page import SCRIPT
-from pipeline.audit.search import Question, Search
+from pipeline.audit.reading import Kept
+from pipeline.audit.search import Question, Search, approvers
 from pipeline.audit.told import merged_into, told
 from pipeline.broker import connect
 from pipeline.cli import app
+from pipeline.commands.auditing.searching import in_words, tally
 from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.base import Channel
 from schemas.delivery import Result
+from schemas.journal import PromiseMade
 from schemas.subscriber import Merged
 from tests.audit.asked import ANNA, BEN, CORA, EVERYONE, LOG, RECORDS, at, ended, intended, words
 from tests.audit.logs import record, seal_all
@@ -87,6 +91,29 @@ def test_a_search_takes_what_fits_all_that_is_asked():
     assert found(since=at(10_000)) == []
     assert found(until=at(-1)) == []
     assert len(found(until=at(0))) == len(ENTRIES)
+
+
+def test_a_rule_is_found_by_the_words_in_which_it_is_shown():
+    said = journal(1, tell("customers", Channel.EMAIL), PromiseMade(audience="customers", due=at(0), by="upstream"))
+    quiet = ended(Channel.SMS, Result.DEFERRED, ANNA)
+    quiet = replace(quiet, value=(quiet.value or b"").replace(b"as it was", b"quiet_hours"))
+    decided, put_off = (one.entry for one in seal_all([said, quiet]))
+    assert "quiet hours" in in_words(put_off)
+    for asked in ("quiet hours", "Quiet_Hours", "hours"):
+        assert Search(Question(rule=asked)).wants(put_off)
+    assert not approvers(decided), "a promise of upstream's is nobody's approval"
+    assert not Search(Question(approver="upstream")).wants(decided)
+
+
+def test_how_messages_ended_is_summed_up_beside_what_is_found():
+    kept = [Kept(entry, b"") for entry in ENTRIES]
+    assert tally(kept) == "; ends of messages: 3 accepted, 2 suppressed, 1 unknown"
+    assert tally(kept[:3]) == ""
+
+
+def test_what_is_looked_for_is_written_as_it_stands_in_an_entry():
+    odd = 'queued as "7" \\ ü'
+    assert json.dumps({"id": odd}, ensure_ascii=False).count(*Question(provider_id=odd).words) == 1
 
 
 def test_every_entry_that_answers_holds_one_of_the_words_that_it_is_looked_for_by():

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.audit.places import Place, place_of
@@ -24,6 +25,9 @@ from pipeline.settings import Settings
 from schemas.base import rfc3339
 from schemas.delivery import ReceiptRecorded, Result
 from schemas.rendering import Rendering
+
+UNBROKEN = 100_000
+"""Columns for what is piped on: the words stand in the lines in which they were said."""
 
 
 def who_knew_command(
@@ -42,7 +46,7 @@ def who_knew_command(
         said = [_for_programs(message, words.get(message.rendering)) for message in messages]
         sys.stdout.buffer.write(orjson.dumps(said, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z) + b"\n")
         return
-    show(Console(highlight=False, width=None if sys.stdout.isatty() else 100), subscriber, until, messages, words)
+    show(Console(highlight=False, width=None if sys.stdout.isatty() else UNBROKEN), subscriber, until, messages, words)
     if (other := merged_into((kept.entry for kept in gathered.kept), until)) is not None:
         typer.echo(f"\nsince {rfc3339(other[1])} they are told as {other[0]}: ask of them as well")
 
@@ -76,14 +80,13 @@ def show(
         fate += f" as {message.provider_id}" if message.provider_id else ""
         fate += f", who says later: {message.status}" if message.status else ""
         console.print(Text(printable(fate), style="yellow" if doubt else "green"))
-        console.print(
-            Text(f"entries {message.intended}, {message.ended}; words sha256 {message.rendering}", style="dim")
-        )
+        console.print(Text(f"entries {message.intended} (what was to be told), {message.ended} (what came of it)"))
+        console.print(Text(f"words {message.rendering} (SHA-256)", style="dim"))
         if (rendering := words.get(message.rendering)) is None:
             console.print(Text("the words are not here: ask the broker, or an archive", style="yellow"))
             continue
         for line in readable(said_in(rendering, message.zone)).splitlines():
-            console.print(Text(f"    {printable(line)}"))
+            console.print(Padding(Text(printable(line)), (0, 0, 0, 4), expand=False))
 
 
 def _for_programs(message: Message, rendering: Rendering | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.audit.files import replace_file, writing
+from pipeline.audit.keys import public_key_path
 from pipeline.audit.places import place_of
 from pipeline.audit.proof import Subject, proof_of
 from pipeline.audit.proof_page import SCRIPT, page
@@ -45,4 +46,6 @@ def prove_command(
         replace_file(out, json.dumps(proof, ensure_ascii=False, indent=1).encode() + b"\n")
         replace_file(html, page(proof).encode())
     typer.echo(f"{counted(len(messages), 'message')} proved in {out}; {html} is to be read")
-    typer.echo(f"anyone checks it with: python {SCRIPT.name} {out.name} log.pub   (the script: {SCRIPT})")
+    typer.echo(f"anyone checks it with: python {SCRIPT.name} {out.name} log.pub")
+    typer.echo(f"  the script: {SCRIPT}")
+    typer.echo(f"  the log's keys, which they should have from elsewhere: {public_key_path(Settings().data_dir)}")

@@ -2,22 +2,23 @@
 
 import asyncio
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipeline.audit.places import place_of
 from pipeline.audit.reading import Kept, gather
 from pipeline.audit.search import Question, Search, approvers, provider_ids, rules
 from pipeline.commands.auditing.asking import Export, InArchive, moment_of, warn
-from pipeline.commands.auditing.showing import said
-from pipeline.commands.timelines import printable
+from pipeline.commands.auditing.showing import kind_of, listed
 from pipeline.errors import ConfigurationError
+from pipeline.replay.spans import counted
 from pipeline.settings import Settings
-from schemas.base import Channel, rfc3339
+from schemas.audit import AuditEntry
+from schemas.base import Channel
+from schemas.delivery import DeliveriesEnded, ReceiptRecorded
 
 MAX_RULES = 3
 
@@ -30,7 +31,10 @@ def search_command(
         str | None, typer.Option(help="Appended at this moment or later: 14:30, 2h ago, RFC 3339.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Appended at this moment or before.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Where this rule spoke: part of a reason, or of its name.")] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(help="Where this rule spoke: part of a reason as replay and explain say it, or of its name."),
+    ] = None,
     approver: Annotated[str | None, typer.Option(help="What this operator approved, or ordered.")] = None,
     provider_id: Annotated[str | None, typer.Option(help="The id that a provider gave a message.")] = None,
     export: Export = None,
@@ -51,25 +55,32 @@ def search_command(
         for kept in found.kept:
             sys.stdout.buffer.write(kept.value + b"\n")
     else:
-        show(found.kept)
-        typer.echo(f"{len(found.kept)} of {found.result.entries} entries", err=True)
+        listed((kept.entry, in_words(kept.entry)) for kept in found.kept)
+        count = f"{len(found.kept)} of {counted(found.result.entries, 'entry', 'entries')}"
+        typer.echo(f"{count}{tally(found.kept)}", err=True)
     if not found.kept:
         raise typer.Exit(1)
 
 
-def show(kept: list[Kept]) -> None:
-    """A line for each entry."""
-    table = Table(
-        "entry", "appended (UTC)", "about", "what", "why, by whom", box=None, pad_edge=False, header_style="bold"
+def in_words(entry: AuditEntry) -> str:
+    """What an entry is about, what it is, and why, by whom, under which of a provider's ids."""
+    named = [rule.replace("_", " ") for rule in dict.fromkeys(rules(entry))]
+    why = named[:MAX_RULES] + ([f"and {len(named) - MAX_RULES} more"] if len(named) > MAX_RULES else [])
+    by = ", ".join(sorted(approvers(entry)))
+    ids = sorted(provider_ids(entry))[:MAX_RULES]
+    reasons = "; ".join([*why, *([f"by {by}"] if by else []), *ids])
+    receipt = entry.record_type == ReceiptRecorded.TYPE
+    about = f"message {(entry.subject or '')[:12]}" if receipt else entry.subject
+    return "  ".join(filter(None, (about, kind_of(entry), reasons)))
+
+
+def tally(kept: Sequence[Kept]) -> str:
+    """How the messages ended of which these entries tell; nothing where they tell of none."""
+    ended = Counter(
+        str(outcome.get("result"))
+        for one in kept
+        if one.entry.record_type == DeliveriesEnded.TYPE
+        for outcome in (one.entry.body or {}).get("outcomes") or ()
     )
-    for entry in (one.entry for one in kept):
-        kind = entry.record_type.removeprefix("io.tocsin.").rsplit(".", 1)[0]
-        what = " ".join(filter(None, (kind, said(entry))))
-        named = list(dict.fromkeys(rules(entry)))
-        why = "; ".join(named[:MAX_RULES]) + (f"; and {len(named) - MAX_RULES} more" if len(named) > MAX_RULES else "")
-        by = ", ".join(sorted(approvers(entry)))
-        ids = ", ".join(sorted(provider_ids(entry))[:MAX_RULES])
-        reasons = " | ".join(filter(None, (why, by and f"by {by}", ids)))
-        cells = (str(entry.index), rfc3339(entry.appended_at), entry.subject or "", what, reasons)
-        table.add_row(*(Text(printable(cell)) for cell in cells))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    said = ", ".join(f"{number} {result}" for result, number in ended.most_common())
+    return f"; ends of messages: {said}" if said else ""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +20,6 @@ from pipeline.commands.timelines import printable
 from pipeline.errors import ConfigurationError, NotFound
 from pipeline.settings import Settings
 from schemas.audit import AuditEntry
-from schemas.base import rfc3339
 
 
 def show_command(
@@ -42,12 +41,26 @@ def show_command(
         for entry in found.entries:
             typer.echo(entry.model_dump_json(exclude_none=True))
         return
-    table = Table("entry", "appended (UTC)", "what", "record", box=None, pad_edge=False, header_style="bold")
-    for entry in found.entries:
-        kind = entry.record_type.removeprefix("io.tocsin.").rsplit(".", 1)[0]
-        what = Text(printable(" ".join(filter(None, (kind, said(entry))))))
-        table.add_row(str(entry.index), rfc3339(entry.appended_at), what, Text(printable(entry.record_id)))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    listed((entry, f"{kind_of(entry)}  {entry.record_id}") for entry in found.entries)
+
+
+def listed(found: Iterable[tuple[AuditEntry, str]]) -> None:
+    """A line for each entry with what is to be said of it; on a terminal that is narrow, folded below itself."""
+    lines = [(str(entry.index), f"{entry.appended_at:%Y-%m-%d %H:%M:%S}", printable(said)) for entry, said in found]
+    if not lines:
+        return
+    lines.insert(0, ("entry", "appended (UTC)", "what"))
+    if not sys.stdout.isatty():
+        for number, moment, said in lines:
+            typer.echo(f"{number:<7}  {moment:<19}  {said}")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for cells in lines:
+        table.add_row(*map(Text, cells), style="bold" if cells is lines[0] else None)
+    Console(highlight=False).print(table)
 
 
 async def _one(place: Place, number: int, as_json: bool) -> None:
@@ -77,10 +90,11 @@ class _Numbered:
         return True
 
 
-def said(entry: AuditEntry) -> str:
-    """What the body says in a few words; who it concerns is in the timeline."""
+def kind_of(entry: AuditEntry) -> str:
+    """What an entry is, with what its body says in a few words; who it concerns is in the timeline."""
     body = entry.body or {}
-    parts = [f"#{body['seq']}"] if "seq" in body else []
+    parts = [entry.record_type.removeprefix("io.tocsin.").rsplit(".", 1)[0]]
+    parts += [f"#{body['seq']}"] if "seq" in body else []
     parts += [str(body[name]) for name in ("channel", "audience", "status") if name in body]
     if recipients := len(body.get("recipients") or body.get("outcomes") or ()):
         parts.append(f"for {recipients}")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from aiohttp import web
 
 from pipeline.audit.vouching import Published, published
 from pipeline.audit.witness import Witness
@@ -44,6 +43,8 @@ def _keys(files: Sequence[Path]) -> list[Published]:
 
 
 async def _serve(witness: Witness, host: str, port: int, ready: Callable[[int], None]) -> None:
+    from aiohttp import web  # none of the other commands of `tocsin audit` serves anything, and it loads slowly
+
     async def add_checkpoint(request: web.Request) -> web.Response:
         # Not awaited in between: what is checked and what is remembered must be one step.
         answer = witness.add_checkpoint(await request.read())

@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from pipeline.commands.subscribing.writing import read_roster
 from pipeline.settings import Settings
 from pipeline.subscribers import Roster
 from pipeline.vault import ContactData, Unreadable, Vault
 from schemas.subscriber import Choices, Frequency, Profile, Subscriber
+
+COLUMNS = ("id", "kind", "audiences", "channels", "language", "time zone", "chose", "known as", "consent", "state")
+REVEALED = ("name", "email", "phone", "X")
+WIDE = 400
+"""Columns of text for what is piped on: a line a subscriber."""
 
 
 def list_command(
@@ -22,16 +28,35 @@ def list_command(
     settings = Settings()
     roster = asyncio.run(read_roster(settings))
     vault = Vault.open(settings) if reveal else None
-    columns = ("id", "kind", "audiences", "channels", "language", "time zone", "chose", "known as", "consent", "state")
-    table = Table(*columns, *_revealed_columns(reveal))
-    for subscriber in sorted(roster.subscribers.values(), key=lambda s: s.id):
-        table.add_row(*_row(subscriber), *(_revealed(roster, vault, subscriber.id) if vault else ()))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    found = sorted(roster.subscribers.values(), key=lambda subscriber: subscriber.id)
+    rows = [(*_row(one), *(_revealed(roster, vault, one.id) if vault else ())) for one in found]
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    console.print(listing(console, rows, COLUMNS + (REVEALED if reveal else ())))
     typer.echo(f"{len(roster.subscribers)} subscribers")
 
 
-def _revealed_columns(reveal: bool) -> tuple[str, ...]:
-    return ("name", "email", "phone", "X") if reveal else ()
+def listing(console: Console, rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> Table:
+    """A column for each thing, if the terminal is wide enough; else what is needed to go on, whole."""
+    table = _table(rows, columns)
+    needed = console.measure(table, options=console.options.update(max_width=WIDE)).maximum
+    return table if needed <= console.width else _folded(rows)
+
+
+def _table(rows: list[tuple[str, ...]], columns: tuple[str, ...]) -> Table:
+    """Without the columns that are empty for everyone."""
+    shown = [place for place in range(len(columns)) if place == 0 or any(row[place] for row in rows)]
+    table = Table(*(Column(columns[place], no_wrap=True) for place in shown))
+    for row in rows:
+        table.add_row(*(Text(row[place]) for place in shown))
+    return table
+
+
+def _folded(rows: list[tuple[str, ...]]) -> Table:
+    """For a terminal that is too narrow: the id, which is what other commands ask for, and all the rest beside it."""
+    table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
+    for row in rows:
+        table.add_row(Text(row[0]), Text("; ".join(filter(None, row[1:]))))
+    return table
 
 
 def _row(subscriber: Subscriber) -> tuple[str, ...]:
