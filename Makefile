@@ -54,7 +54,8 @@ day: $(STAMP) ## ten incidents of a day to SUBSCRIBERS people (1000), what becam
 	$(BIN)/python -m pipeline.bench.day $(INCIDENTS) --subscribers $(or $(SUBSCRIBERS),1000)
 
 whole: $(STAMP) ## every incident of INCIDENTS to SUBSCRIBERS people (10000), rooms killed on the way; its log replayed twice
-	$(BIN)/python -m pipeline.bench.whole $(INCIDENTS) --subscribers $(or $(SUBSCRIBERS),10000)
+	$(BIN)/python -m pipeline.bench.whole record $(INCIDENTS) --subscribers $(or $(SUBSCRIBERS),10000)
+	$(BIN)/python -m pipeline.bench.whole replay
 
 kafka: $(STAMP) ## Apache Kafka in KRaft mode on this machine, without Docker (Java 17 and Maven)
 	$(BIN)/tocsin kafka

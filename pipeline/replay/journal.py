@@ -44,11 +44,11 @@ def replay(entries: Iterable[JournalEntry], policies: Mapping[str, Policy]) -> I
         if (policy := policies.get(entry.policy)) is None:
             yield Difference(entry.incident, entry.seq, "policy", entry.policy, "this version is not at hand")
         else:
-            yield from compared(state, entry, policy, decide(state, entry.input, policy))
+            yield from _compared(state, entry, policy, decide(state, entry.input, policy))
         states[entry.incident] = evolve(state, entry)
 
 
-def compared(state: IncidentState, entry: JournalEntry, policy: Policy, again: Decided) -> Iterator[Difference]:
+def _compared(state: IncidentState, entry: JournalEntry, policy: Policy, again: Decided) -> Iterator[Difference]:
     """Where `again`, what is decided now, is not `entry`, which was decided in that state under that policy."""
     recorded, anew = entry.model_dump_json(), again.entry.model_dump_json()
     if recorded != anew:

@@ -82,7 +82,7 @@ def test_a_small_one_in_which_each_room_is_killed_is_replayed_twice_to_the_same_
         pytest.skip(str(error))
     pasts = pasts_of(read(SHIPPED))
     url = tmp_path / "archive"
-    recorded = asyncio.run(record(pasts, Course(subscribers=200, speed=20_000.0, seed=1), url))
+    recorded = asyncio.run(record(pasts, Course(subscribers=200, speed=60_000.0, seed=1), url))
     assert {killed["room"] for killed in recorded["killed"]} == KILLED.keys()
     assert recorded["lost"] == 0
     assert recorded["twice"]["email"] <= recorded["unknown"]

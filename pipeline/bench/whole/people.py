@@ -12,8 +12,8 @@ from typing import Any, Final
 from pipeline import policy
 from pipeline.errors import TocsinError
 
-SHARES: Final = {"readers": 85.0, "customers": 12.0, "technical": 2.0, "executives": 0.7, "responders": 0.3}
-COMPONENTS: Final = {0: 5.0, 1: 70.0, 2: 20.0, 3: 5.0}
+SHARES: Final = {"readers": 94.0, "customers": 4.0, "technical": 1.3, "executives": 0.5, "responders": 0.2}
+COMPONENTS: Final = {0: 2.0, 1: 73.0, 2: 20.0, 3: 5.0}
 """How many parts of the service somebody chose; none means all."""
 PLACES: Final = {
     ("America/New_York", "en"): 40.0, ("Europe/Berlin", "de"): 25.0, ("Europe/Berlin", "en"): 15.0,

@@ -1,6 +1,7 @@
 """The recording: every incident played by its own clock, to everybody; each room killed once on the way."""
 
 import asyncio
+import math
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import psutil
 
@@ -22,7 +23,7 @@ from pipeline.bench.sinks import HOST, counting_sink, doubles
 from pipeline.bench.whole.people import Population, with_readers
 from pipeline.broker import connect
 from pipeline.clock import now
-from pipeline.commands.lag import lags, signed_last
+from pipeline.commands.lag import lags, left_to, signed_last
 from pipeline.commands.play import outgoing
 from pipeline.errors import TocsinError
 from pipeline.processes import Say
@@ -37,11 +38,11 @@ KILLED: Final = {"decide": 0.25, "record": 0.5, "deliver": 0.75}
 """Which room dies, when so large a part of the incidents has begun."""
 AT_ONCE: Final = 8
 """Incidents whose events are being played."""
-AHEAD: Final = 400
-"""Records that deliver may be behind before the next incident waits."""
-PARTITIONS: Final = 3
+AHEAD: Final = {"decide": 16, "deliver": 60}
+"""Records that a room may have before it when the next incident begins; deliver's are notices, and batches of many."""
+PARTITIONS: Final = 2
 """Each room is one worker: fewer partitions make fuller batches."""
-POLL_S, STILL_S, PATIENCE_S = 1.0, 5.0, 900.0
+LOOK_S, STILL_S, PATIENCE_S = 0.5, 5.0, 900.0
 CLOCK_ENDS_AFTER: Final = timedelta(days=10)
 """By an incident's own clock, after its last event: what would be due later is not awaited."""
 NO_LIMIT: Final = {
@@ -53,11 +54,15 @@ NO_LIMIT: Final = {
 
 @dataclass(frozen=True)
 class Course:
-    """How it is recorded: to how many, how many times as fast as it happened, drawn from which seed."""
+    """How it is recorded: to how many, how many times as fast as it happened, drawn from which seed.
+
+    After `within_min` minutes no further incident begins.
+    """
 
     subscribers: int
     speed: float
     seed: int
+    within_min: float = math.inf
 
 
 async def record(pasts: Sequence[Past], course: Course, archive: Path, say: Say = lambda _line: None) -> dict[str, Any]:
@@ -75,25 +80,27 @@ async def record(pasts: Sequence[Past], course: Course, archive: Path, say: Say 
             begun = time.perf_counter()
             async with Progress(system.settings, {}) as progress:
                 following = asyncio.create_task(progress.follow())
-                killed = await _play(system, pasts, course.speed, say)
-                found = await _settled(system, pasts, progress, say)
+                told, killed = await _play(system, pasts, course, say)
+                found = await _settled(system, told, progress, say)
                 following.cancel()
             took_s = time.perf_counter() - begun
             arrived = await arrived_at(system.settings, sink.mails)
             while (await lags(system.settings))["record"]:
-                await asyncio.sleep(POLL_S)  # between two looks at what another process has sealed
+                await asyncio.sleep(LOOK_S)  # between two looks at what another process has sealed
             return {
                 "broker": system.broker,
                 "subscribers": course.subscribers,
                 "audiences": dict(audiences),
-                "incidents": len(pasts),
-                "events": sum(len(past.events) for past in pasts),
+                "incidents": len(told),
+                "events": sum(len(past.events) for past in told),
                 **{name: value for name, value in verdict(found.intents, found, arrived).items() if name != "expected"},
                 "killed": killed,
                 "seconds": round(took_s, 1),
                 "cpu_s": _cpu_s(system),
                 "seconds_until_sealed": round(time.perf_counter() - begun, 1),
                 "intents_per_s": round(found.intents / took_s, 1),
+                "speed": course.speed,
+                "seed": course.seed,
             }
 
 
@@ -105,8 +112,12 @@ async def _subscribe(system: Running, population: Population, count: int) -> Cou
     return Counter(population.fields(number)["audiences"][0] for number in range(count))
 
 
-async def _play(system: Running, pasts: Sequence[Past], speed: float, say: Say) -> list[dict[str, Any]]:
-    begun, turns, killed = time.perf_counter(), asyncio.Semaphore(AT_ONCE), list[dict[str, Any]]()
+async def _play(
+    system: Running, pasts: Sequence[Past], course: Course, say: Say
+) -> tuple[list[Past], list[dict[str, Any]]]:
+    """Plays them; which were played, and which room was killed when."""
+    begun, within_s = time.perf_counter(), course.within_min * 60
+    turns, told, killed = asyncio.Semaphore(AT_ONCE), list[Past](), list[dict[str, Any]]()
     due = {round(part * len(pasts)): room for room, part in KILLED.items()}
 
     async def tell(event: RecordedEvent, factor: float) -> None:
@@ -114,49 +125,37 @@ async def _play(system: Running, pasts: Sequence[Past], speed: float, say: Say) 
 
     async def one(past: Past) -> None:
         try:
-            await play(past.events, tell, speed)
+            await play(past.events, tell, course.speed)
         finally:
             turns.release()
 
-    async with asyncio.TaskGroup() as playing, _Watched(system.settings) as watched:
+    async with (
+        connect.open_admin(system.settings) as admin,
+        connect.open_reader(system.settings) as reader,
+        asyncio.TaskGroup() as playing,
+    ):
         for number, past in enumerate(pasts):
             await turns.acquire()
-            await watched.not_too_far_ahead()
+            before = await _before_them(admin, reader, system.settings)
             passed_s = round(time.perf_counter() - begun, 1)
-            say(f"{passed_s:8.1f} s  {number + 1} of {len(pasts)}  {past.incident}; behind {watched.behind}")
+            if passed_s > within_s:
+                break
+            say(f"{passed_s:8.1f} s  {number + 1} of {len(pasts)}  {past.incident}; before them: {before}")
             playing.create_task(one(past))
+            told.append(past)
             if (room := due.get(number)) is not None:
                 killed.append({"room": room, "incidents_begun": number + 1, "s": passed_s})
                 killed[-1] |= await _killed(system, room, say)
-    return killed
+    return told, killed
 
 
-class _Watched:
-    """How far the rooms are behind, looked at again and again beside what goes on."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.behind: dict[str, int] = {}
-        self._settings = settings
-        self._looked = asyncio.Condition()
-
-    async def __aenter__(self) -> Self:
-        self._looking = asyncio.create_task(self._look())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._looking.cancel()
-
-    async def not_too_far_ahead(self) -> None:
-        """Returns when deliver has little enough before it."""
-        async with self._looked:
-            await self._looked.wait_for(lambda: self.behind.get("deliver", 0) <= AHEAD)
-
-    async def _look(self) -> None:
-        while True:
-            self.behind = await lags(self._settings)
-            async with self._looked:
-                self._looked.notify_all()
-            await asyncio.sleep(POLL_S)  # between two looks at what other processes have committed
+async def _before_them(admin: Any, reader: Any, settings: Settings) -> dict[str, int]:
+    """Returns when the rooms have little enough before them, and says how much that is."""
+    while True:
+        before = {room: await left_to(room, admin, reader, settings) for room in AHEAD}
+        if all(before[room] <= most for room, most in AHEAD.items()):
+            return before
+        await asyncio.sleep(LOOK_S)  # between two looks at what other processes have committed
 
 
 async def _killed(system: Running, room: str, say: Say) -> dict[str, Any]:
