@@ -3,7 +3,7 @@
 What is left in the topics by intent are random ids, keyed hashes of addresses, and ciphertext that nothing opens.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.addresses import BadAddress
@@ -17,6 +17,7 @@ from schemas.base import Channel, Message
 from schemas.codec import Record, Undecodable
 from schemas.deadletter import DeadLetter
 from schemas.delivery import DeliveriesEnded
+from schemas.subscriber import SubscriberKey
 
 LOOKED_UP = (Channel.EMAIL, Channel.SMS)
 TWILIO = "https://api.twilio.com"
@@ -51,17 +52,46 @@ class Trace:
 
 
 def whom(roster: Roster, vault: Vault, said: str) -> tuple[str, ...]:
-    """Everyone who is the person that is named by id or by address. Raises NotFound, which repeats no address."""
+    """Everyone who is the person that is named by id or by address; that one first.
+
+    Whoever signed up with an address of theirs and waits holds it as well, and is meant. Raises NotFound, which repeats
+    no address.
+    """
+    names = everyone_who_is(roster, _named(roster, vault, said))
+    return (*names, *_of_their_addresses(roster, names, erased=False))
+
+
+def whom_was_erased(roster: Roster, subscriber_id: str) -> tuple[str, ...]:
+    """Everyone who was erased with somebody."""
+    names = everyone_who_is(roster, subscriber_id)
+    return (*names, *_of_their_addresses(roster, names, erased=True))
+
+
+def _named(roster: Roster, vault: Vault, said: str) -> str:
     if said in roster.subscribers:
-        return everyone_who_is(roster, said)
+        return said
     for channel in LOOKED_UP:
         try:
             found = roster.by_address.get((channel, vault.address_token(channel, said)))
         except BadAddress:
             continue
         if found is not None:
-            return everyone_who_is(roster, found)
+            return found
     raise NotFound("nobody is called that, or has that address: `tocsin subscribers list` names them all")
+
+
+def _of_their_addresses(roster: Roster, names: Collection[str], *, erased: bool) -> list[str]:
+    """Who else has an address of those among `names` that were erased, or that were not.
+
+    Who came back after an erasure has the address of somebody erased, and was not: they are somebody else then.
+    """
+    theirs = [roster.subscribers[name] for name in names if name in roster.subscribers]
+    addresses = {address for one in theirs if one.erased is erased for address in one.address_tokens.items()}
+    return [
+        one.id
+        for one in sorted(roster.subscribers.values(), key=lambda one: one.id)
+        if one.erased is erased and one.id not in names and not addresses.isdisjoint(one.address_tokens.items())
+    ]
 
 
 def everyone_who_is(roster: Roster, subscriber_id: str) -> tuple[str, ...]:
@@ -97,14 +127,26 @@ def traces_in(record: Record, names: Collection[str]) -> Iterator[Trace]:
                 yield Trace(data.channel, outcome.provider_id)
 
 
-def letter_about(record: Record, vault: Vault, contact: ContactData) -> Letter | None:
+def contact_in(record: Record, vault: Vault, keys: Mapping[str, SubscriberKey]) -> ContactData | None:
+    """What a record of `subscriber.events` says of those whose `keys` are given: what they once gave, too."""
+    name = (record.key or b"").decode(errors="replace")
+    try:
+        if name not in keys:
+            return None
+        sealed = getattr(codec.decode(record, Message).data, "contact", None)
+        return None if sealed is None else vault.unseal(name, vault.unwrap(name, keys[name]), sealed)
+    except (Undecodable, Unreadable):
+        return None
+
+
+def letter_about(record: Record, vault: Vault, contacts: Sequence[ContactData]) -> Letter | None:
     """A dead letter in which they are named: somebody had written them down where contact data is sealed."""
     try:
         letter = codec.decode(record, DeadLetter).data
         said = vault.unseal_blob(letter.sealed).decode(errors="replace") if letter.sealed is not None else ""
     except (Undecodable, Unreadable):
         return None
-    if not says_who(contact, said):
+    if not any(says_who(contact, said) for contact in contacts):
         return None
     origin = Place(letter.origin.topic, letter.origin.partition, letter.origin.offset)
     return Letter(Place(record.topic, record.partition, record.offset), origin)

@@ -246,9 +246,10 @@ class Roster:
 
     def settle(self) -> None:
         """Finds addresses anew, after reading: partitions are read one after the other, and who was merged into whom
-        does not stand in one. Of two holders one who can be told is found before one who was erased.
+        does not stand in one. Of several holders one who can be told is found, before one who signed up and waits, and
+        before one who was erased.
         """
-        everyone = sorted(self.subscribers.values(), key=lambda one: not one.erased)
+        everyone = sorted(self.subscribers.values(), key=lambda one: (not one.erased, not waits(one)))
         self.by_address = {address: one.id for one in everyone for address in one.address_tokens.items()}
 
     def hold(self, subscriber_id: str) -> None:

@@ -1,19 +1,36 @@
 """Erasure: everyone who is the person is meant, and what is left of them is said with what to do about it."""
 
+from datetime import timedelta
+
 import pytest
 
+from agents.deadletters import dead_letter
 from pipeline import subscribers
 from pipeline.enrolment import Terms, plan_import
-from pipeline.erasure import Place, Trace, everyone_who_is, in_words, key_of, traces_in, whom
+from pipeline.erasure import (
+    Place,
+    Trace,
+    contact_in,
+    everyone_who_is,
+    in_words,
+    key_of,
+    letter_about,
+    traces_in,
+    warnings,
+    whom,
+    whom_was_erased,
+)
 from pipeline.errors import NotFound
-from pipeline.registrations import Numbered
+from pipeline.registrations import Numbered, registration
 from pipeline.settings import Settings
 from pipeline.subscribers import Roster, key_record
+from pipeline.vault import ContactData
+from pipeline.web.signup import name_for, sign_up
 from schemas import codec, topics
 from schemas.base import Channel
-from schemas.codec import Record
+from schemas.codec import Record, Undecodable
 from schemas.delivery import DeliveriesEnded, Outcome, Result
-from schemas.subscriber import Erased
+from schemas.subscriber import Choices, Erased, Subscribed
 from tests.test_subscribers import AT, VAULT
 
 OURS = Settings(_env_file=None, twilio_account_sid="AC1")
@@ -37,6 +54,55 @@ def two_made_one() -> Roster:
 @pytest.mark.parametrize("said", ["mail", "phone", "ada@example.com", "Ada@EXAMPLE.com", "+1 415 555 2671"])
 def test_a_person_is_found_by_any_id_or_address_and_is_erased_with_who_was_made_one_with_them(said: str) -> None:
     assert whom(two_made_one(), VAULT, said) == ("mail", "phone")
+
+
+def signed_up(roster: Roster, hour: int, email: str = "ada@example.com") -> str:
+    """Somebody gave the address in the form on the web, and nobody has confirmed it yet."""
+    row = registration({"audiences": ["customers"], "email": email, "channels": ["email"]})
+    at = AT + timedelta(hours=hour)
+    made = sign_up(VAULT, row, name_for(VAULT, row, at), at, "/t")
+    for topic, outgoing in ((topics.SUBSCRIBER_KEYS, made.key), (topics.SUBSCRIBER_EVENTS_TOPIC, made.event)):
+        roster.read(Record(topic.name, 0, hour, at, outgoing.key, outgoing.value, outgoing.headers))
+    return made.id
+
+
+@pytest.mark.parametrize("said", ["mail", "phone", "ada@example.com", "+14155552671"])
+@pytest.mark.parametrize("first", ["known", "waiting"])
+def test_whoever_signed_up_with_their_address_and_waits_is_forgotten_with_them(said: str, first: str) -> None:
+    """Each holds the address under a key of its own: an erasure that leaves one of them leaves the address."""
+    roster = two_made_one()
+    waiting = [signed_up(roster, hour) for hour in (1, 2)]
+    other = signed_up(roster, 1, "eve@example.com")
+    if first == "waiting":
+        roster.subscribers = dict(reversed(roster.subscribers.items()))
+    roster.settle()
+    named = whom(roster, VAULT, said)
+    assert named[0] == "mail"
+    assert set(named) == {"mail", "phone", *waiting}
+    for name in named:
+        roster.apply(name, Erased(), AT)
+    assert set(whom_was_erased(roster, "mail")) == set(named)
+    assert not roster.subscribers[other].erased
+
+
+def test_who_came_back_by_themselves_is_not_forgotten_because_an_old_id_is_erased_once_more() -> None:
+    roster = two_made_one()
+    for name in whom(roster, VAULT, "mail"):
+        roster.apply(name, Erased(), AT)
+    again = signed_up(roster, 5)
+    roster.settle()
+    assert set(whom(roster, VAULT, "mail")) == {"mail", "phone"}
+    assert whom(roster, VAULT, "ada@example.com") == (again,)
+
+
+def test_an_import_finds_who_is_told_and_not_who_only_waits() -> None:
+    roster = two_made_one()
+    waiting = signed_up(roster, 1)
+    roster.settle()
+    enrolled(roster, email="ada@example.com", name="Ada L")
+    assert roster.subscribers["mail"].contact is not None
+    assert roster.contact(VAULT, "mail").name == "Ada L"
+    assert roster.contact(VAULT, waiting).name is None
 
 
 def test_who_is_not_known_is_named_nowhere() -> None:
@@ -109,3 +175,30 @@ def test_what_a_provider_still_knows_is_said_with_the_call_that_deletes_it() -> 
     assert traces == [Trace(Channel.SMS, "SM-mail")]
     _, line = in_words(OURS, [], traces)
     assert line.endswith("DELETE https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/SM-mail.json")
+
+
+def test_a_dead_letter_that_names_an_address_of_before_is_found_too() -> None:
+    """Of whoever was made one with another the roster holds no contact data any more: the topic does, until it goes."""
+    key = VAULT.new_key()
+    keys = {"phone": VAULT.wrap("phone", key)}
+    gave = ContactData(email="old@example.com", phone="+14155552671")
+    said = Subscribed(
+        choices=Choices(audiences=("customers",), channels=(Channel.EMAIL,)),
+        contact=VAULT.seal("phone", key, gave),
+        address_tokens={},
+    )
+    event = codec.encode(topics.SUBSCRIBER_EVENTS_TOPIC, said, id="e", source="/t", subject="phone")
+    at_their_topic = record(topics.SUBSCRIBER_EVENTS_TOPIC, event)
+    assert contact_in(at_their_topic, VAULT, keys) == gave
+    assert contact_in(at_their_topic, VAULT, {}) is None
+    assert contact_in(at_their_topic, VAULT, {"phone": VAULT.wrap("phone", VAULT.new_key())}) is None
+
+    bad = Record("subscriber.events", 1, 4, AT, b"k", b'{"email": "Old@example.com"}', ())
+    letter = dead_letter(bad, Undecodable("unknown_type", "no type"), "deliver", VAULT)
+    written = record(
+        topics.DEAD_LETTERS, codec.encode(topics.DEAD_LETTERS, letter, id="d", source="/t", subject="deliver"), 9
+    )
+    found = letter_about(written, VAULT, [ContactData(email="new@example.com"), gave])
+    assert found is not None
+    assert "subscriber.events/1@4" in next(warnings([found]))
+    assert letter_about(written, VAULT, [ContactData(email="new@example.com")]) is None

@@ -11,18 +11,19 @@ from pipeline.erasure import (
     Letter,
     Place,
     Trace,
-    everyone_who_is,
+    contact_in,
     in_words,
     key_of,
     letter_about,
     traces_in,
     warnings,
     whom,
+    whom_was_erased,
 )
 from pipeline.errors import NotFound
 from pipeline.settings import Settings
 from pipeline.subscribers import Roster
-from pipeline.vault import Unreadable, Vault
+from pipeline.vault import Vault
 from schemas import topics
 from schemas.subscriber import Erased
 
@@ -39,7 +40,7 @@ def erase_command(
     roster = asyncio.run(read_roster(settings))
     vault = Vault.open(settings)
     names = whom(roster, vault, who)
-    for line in warnings(asyncio.run(_letters_about(settings, vault, roster, names[0]))):
+    for line in warnings(asyncio.run(_letters_about(settings, vault, roster, names))):
         typer.secho(line, fg=typer.colors.YELLOW, err=True)
     if not yes:
         typer.confirm(f"erase {' and '.join(names)} for good?", abort=True)
@@ -49,17 +50,15 @@ def erase_command(
     typer.echo(f"`tocsin subscribers erasure {names[0]}` says what is still to be done, and where", err=True)
 
 
-async def _letters_about(settings: Settings, vault: Vault, roster: Roster, name: str) -> list[Letter]:
+async def _letters_about(settings: Settings, vault: Vault, roster: Roster, names: tuple[str, ...]) -> list[Letter]:
+    """Of every address that they have, or had: of whoever was made one with another the roster knows none."""
     from pipeline.broker import connect
 
-    try:
-        contact = roster.contact(vault, name)
-    except Unreadable:
-        contact = None
-    if contact is None:
-        return []
-    records = connect.read_all(settings, topics.DEAD_LETTERS.name)
-    return [letter async for record in records if (letter := letter_about(record, vault, contact)) is not None]
+    keys = {name: roster.keys[name] for name in names if name in roster.keys}
+    events = connect.read_all(settings, topics.SUBSCRIBER_EVENTS_TOPIC.name)
+    contacts = [contact async for record in events if (contact := contact_in(record, vault, keys)) is not None]
+    letters = connect.read_all(settings, topics.DEAD_LETTERS.name)
+    return [letter async for record in letters if (letter := letter_about(record, vault, contacts)) is not None]
 
 
 def erasure_command(subscriber_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
@@ -68,7 +67,7 @@ def erasure_command(subscriber_id: Annotated[str, typer.Argument(metavar="ID")])
     roster = asyncio.run(read_roster(settings))
     if subscriber_id not in roster.subscribers or not roster.subscribers[subscriber_id].erased:
         raise NotFound(f"{subscriber_id} was not erased: `tocsin subscribers list` says how everyone stands")
-    names = everyone_who_is(roster, subscriber_id)
+    names = whom_was_erased(roster, subscriber_id)
     left, traces = asyncio.run(_what_is_left(settings, names))
     for line in in_words(settings, left, traces):
         typer.echo(line)
