@@ -32,6 +32,7 @@ class Log:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._records: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self._begins: dict[tuple[str, int], int] = defaultdict(int)
         self.heard: list[Callable[[str, int], None]] = []
 
     def append(self, outgoing: Outgoing) -> Written:
@@ -59,6 +60,14 @@ class Log:
     def end(self, topic: str, partition: int) -> int:
         """The offset of the record that will come next."""
         return len(self._records[topic, partition])
+
+    def begin(self, topic: str, partition: int) -> int:
+        """The offset of the first record that whoever follows is still given; the world itself forgets nothing."""
+        return self._begins[topic, partition]
+
+    def forget(self, topic: str, partition: int, before: int) -> None:
+        """Gives nobody what stands before that offset any more."""
+        self._begins[topic, partition] = max(before, self._begins[topic, partition])
 
     def all(self, *of: topics.Topic) -> Iterator[Record]:
         """Every record of these topics, partition by partition."""

@@ -7,12 +7,15 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from agents.closed import ClosedIncidents
 from agents.desks import Desks
 from agents.holdings import Holdings
 from agents.inhand import Records
 from agents.sending import Post
 from agents.waiting import Waiting
 from pipeline.deliver.admit import Suppress
+from pipeline.trimming.needs import Front
+from schemas import topics
 from schemas.delivery import Outcome, Result
 from schemas.ids import derived
 
@@ -122,6 +125,45 @@ def sends_whoever_it_is() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def decides_on_what_is_closed() -> Iterator[None]:
+    """What comes of an incident whose journal is forgotten is taken for the first word of a new one."""
+    with patch.object(Desks, "_is_closed", lambda *_: False):
+        yield
+
+
+@contextmanager
+def tells_of_what_is_closed() -> Iterator[None]:
+    """A notice whose intents are forgotten is fanned out and sent as if it were new."""
+    with patch.object(ClosedIncidents, "but_closed", lambda _self, handle: handle):
+        yield
+
+
+@contextmanager
+def closes_and_says_so_to_nobody() -> Iterator[None]:
+    """Whoever takes over after a death between the journal and `incidents.closed` leaves it at that."""
+    emit_again = Desks._emit_again
+
+    async def but_closed(self: Desks, desk: Any, incident: str, seq: int) -> None:
+        if incident not in desk.closed:
+            await emit_again(self, desk, incident, seq)
+
+    with patch.object(Desks, "_emit_again", but_closed):
+        yield
+
+
+@contextmanager
+def forgets_what_is_open() -> Iterator[None]:
+    """Kafka is told to forget the journal of an incident that is not closed."""
+    take = Front.take
+
+    def takes(self: Front, record: Any, subject: str | None, needed: bool) -> None:
+        take(self, record, subject, needed and record.topic != topics.INCIDENT_JOURNAL.name)
+
+    with patch.object(Front, "take", takes):
+        yield
+
+
 Mutant = Callable[[], Any]
 MUTANTS: dict[Mutant, frozenset[str]] = {
     acknowledges_before_sending: frozenset({"I1"}),
@@ -133,5 +175,9 @@ MUTANTS: dict[Mutant, frozenset[str]] = {
     does_not_emit_again: frozenset({"I1"}),
     emits_what_does_not_count: frozenset({"I6"}),
     sends_whoever_it_is: frozenset({"I2"}),
+    decides_on_what_is_closed: frozenset({"I1", "I2"}),
+    tells_of_what_is_closed: frozenset({"I1", "I2"}),
+    closes_and_says_so_to_nobody: frozenset({"I1"}),
+    forgets_what_is_open: frozenset({"I1"}),
 }
 """Each with the invariants by which it may be noticed."""

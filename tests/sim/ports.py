@@ -46,7 +46,8 @@ class Follower:
 
     async def assign(self, partitions: Iterable[int], starts: Mapping[tuple[str, int], int] = NOWHERE) -> None:
         wanted = [(topic, partition) for topic in self._topics for partition in sorted(partitions)]
-        self._next = {tp: self._next.get(tp, starts.get(tp, 0)) for tp in wanted}
+        begin = self._process.world.log.begin
+        self._next = {tp: self._next.get(tp, max(starts.get(tp, 0), begin(*tp))) for tp in wanted}
         await self._process.step()
         self._read_soon()
 
@@ -85,6 +86,8 @@ class Follower:
                 self._up_to(tp, self._process.world.log.end(*tp))
 
     def _up_to(self, tp: tuple[str, int], end: int) -> None:
+        if tp in self._next:  # who is behind the beginning goes on from there
+            self._next[tp] = max(self._next[tp], self._process.world.log.begin(*tp))
         while self._next.get(tp, end) < end:
             record = self._process.world.log.records(*tp)[self._next[tp]]
             self._next[tp] += 1

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from agents.asking import Asking
+from agents.closed import ClosedIncidents
 from agents.deadletters import DeadLetters
 from agents.desks import Desks
 from agents.fanning import FanOut
@@ -258,9 +259,12 @@ class Delivering(Process):
         fan_out = FanOut(self.pen, self.letters, self.holdings, turns, self.now)
         asking = Asking(self.pen, lambda: None, "Tocsin")
         receiving = Receiving(self.pen, self.letters, self.holdings, self.now, lambda: 5, asking, PARTITIONS)
+        closed = ClosedIncidents(self.letters)
+        self.closed = self.follow([topics.INCIDENTS_CLOSED], closed.heard)
+        told, sent = closed.but_closed(fan_out.handle), closed.but_closed(self.post.handle)
         agents: list[tuple[topics.Topic, Handle]] = [
-            *((topics.notices(lane), fan_out.handle) for lane in Lane),
-            *((topics.deliveries(channel, lane), self.post.handle) for channel in CHANNELS for lane in Lane),
+            *((topics.notices(lane), told) for lane in Lane),
+            *((topics.deliveries(channel, lane), sent) for channel in CHANNELS for lane in Lane),
             (topics.PROVIDER_RECEIPTS, receiving.receipt),
             (topics.SUBSCRIBER_EVENTS_TOPIC, receiving.subscriber),
         ]
@@ -269,6 +273,9 @@ class Delivering(Process):
 
     async def start(self) -> None:
         await self.holdings.start()
+        await self.closed.assign(range(PARTITIONS))
+        for partition in range(PARTITIONS):
+            await self.closed.caught_up(partition)
         self.group.join(self)
 
     async def revoked(self) -> None:

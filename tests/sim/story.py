@@ -23,7 +23,7 @@ from schemas.incident import (
 from schemas.policy import PolicyPublished
 from schemas.receipt import KeywordReceived
 from schemas.subscriber import Erased, Restarted, Unsubscribed
-from tests.sim import checks, policies
+from tests.sim import aftermath, checks, policies
 from tests.sim.log import PARTITIONS
 from tests.sim.people import Person, people
 from tests.sim.process import CHANNELS, Process
@@ -32,6 +32,7 @@ from tests.sim.world import World
 
 SEVERITIES = ("minor", "major", "critical")
 SOURCE = "/upstream"
+FORGOTTEN_EVERY = 4
 
 
 class Story:
@@ -63,6 +64,8 @@ class Story:
             await asyncio.sleep(self._gap_s())
         await self._ends()
         checks.everything(world)
+        if world.seed % FORGOTTEN_EVERY == 0:
+            await aftermath.forgotten(world, self.said)
 
     def _gap_s(self) -> float:
         """Mostly in the middle of what is under way."""

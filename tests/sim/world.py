@@ -32,7 +32,7 @@ WORKERS = 2
 FIRED = (
     "killed", "stalled", "given up and woken", "rebalanced", "refused", "put off", "unknown", "unknown but taken",
     "slow", "left", "stopped", "erased", "duplicates", "out of order", "policies", "broken policies",
-    "written beside another", "replayed",
+    "written beside another", "replayed", "forgotten",
 )  # fmt: skip
 """What can happen to a world; each is counted, since what never happened was not tried."""
 TICK_S = 0.2

@@ -9,6 +9,8 @@ from agents import trimming
 from pipeline.settings import Settings
 from tests.system import eventually
 
+pytestmark = pytest.mark.slow  # a broker and a process each
+
 
 @pytest.fixture
 def settings(own_broker: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:

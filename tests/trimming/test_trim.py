@@ -20,6 +20,7 @@ from pipeline.trimming.trim import trim
 from schemas import codec, topics
 from schemas.codec import Outgoing
 from schemas.command import Close
+from schemas.delivery import Result
 from tests.audit.test_appender import appending
 from tests.conftest import MakeSettings
 from tests.trimming.given import closed, ended, going_on, journal, later, told
@@ -61,9 +62,16 @@ async def asked(settings: Settings) -> tuple[object, list[tuple[int, str]]]:
 async def test_what_is_closed_and_archived_is_forgotten_and_every_answer_stays_the_same(settings: Settings) -> None:
     old, goes_on = ended("old"), going_on("open")
     await write(
-        settings, *journal(old), *journal(goes_on), *told("old"), *told("open", None), *told("old2"), closed(old)
+        settings,
+        *journal(old),
+        *journal(goes_on),
+        *told("old"),
+        *told("confirmation.1", Result.PARKED),
+        *told("old2"),
+        *told("open", None),
+        closed(old),
     )
-    await seal(settings, len(old.decided) + 1 + 5)
+    await seal(settings, len(old.decided) + 1 + 7)
     before = await asked(settings)
     found = await trim(settings, later)
     assert found.forgotten == {JOURNAL.name: len(old.decided), RECORDS.name: 2}
@@ -81,7 +89,7 @@ async def test_what_is_closed_and_archived_is_forgotten_and_every_answer_stays_t
         await overview.must_not_be_closed(settings, "old")
     assert (await trim(settings, later)).forgotten == {JOURNAL.name: 0, RECORDS.name: 0}
     await write(settings, *told("open"))
-    await seal(settings, len(old.decided) + 1 + 6)  # whoever seals takes what is gone for no loss
+    await seal(settings, len(old.decided) + 1 + 8)  # whoever seals takes what is gone for no loss
     assert (await verified(InTopics(settings))).ok
 
 
