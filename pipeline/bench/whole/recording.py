@@ -36,7 +36,7 @@ from schemas.journal import JournalEntry, WakeScheduled
 
 KILLED: Final = {"decide": 0.25, "record": 0.5, "deliver": 0.75}
 """Which room dies, when so large a part of the incidents has begun."""
-AT_ONCE: Final = 8
+AT_ONCE: Final = 32
 """Incidents whose events are being played."""
 AHEAD: Final = {"decide": 16, "deliver": 60}
 """Records that a room may have before it when the next incident begins; deliver's are notices, and batches of many."""
