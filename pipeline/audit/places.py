@@ -9,6 +9,7 @@ import orjson
 from pipeline.archive.layout import STOCK
 from pipeline.archive.reading import Archive
 from pipeline.audit.checkpoint import checkpoint_path, cosigned_path, witness_key_path
+from pipeline.audit.entries import entry_of
 from pipeline.audit.keys import public_key_path
 from pipeline.audit.seal import UNREADABLE
 from pipeline.audit.segments import read_lines, segment_files
@@ -173,7 +174,7 @@ def sealed_records(lines: Iterable[bytes], topic: Topic, key: str | None, kind: 
     for line in lines:
         if mark not in line:
             continue
-        entry = AuditEntry.model_validate_json(line)
+        entry = entry_of(line)
         if entry.origin.topic != topic.name or entry.record_type == UNREADABLE or entry.body is None:
             continue
         if (key is None or entry.subject == key) and (kind is None or entry.record_type == kind):

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from pipeline.audit.entries import entry_of, message_of, understood
 from pipeline.audit.findings import Result
 from pipeline.audit.held import Held
 from pipeline.audit.places import Place
@@ -17,15 +18,25 @@ from schemas.audit import AuditEntry
 
 @dataclass
 class Linked:
-    """Hands on the entries that link, in order, and passes over the voids."""
+    """Hands on the entries that link, in order, and passes over the voids.
+
+    Raises AuditError for what links and is no entry: whatever follows on that would be passed over as void.
+    """
 
     held: Held = field(default_factory=Held)
 
     def take(self, values: list[Stored]) -> Iterator[AuditEntry]:
         """The entries among the next values of the log."""
+        return map(entry_of, self.lines(values))
+
+    def lines(self, values: list[Stored]) -> Iterator[bytes]:
+        """The exact bytes of these."""
         for value, _ in values:
-            if self.held.take(value):
-                yield AuditEntry.model_validate_json(value or b"")
+            chain = self.held.chain
+            if value is not None and self.held.take(value):
+                yield value
+            elif value is not None and _linking(value, chain.size, chain.last.hex()) is not None:
+                entry_of(value)
 
 
 async def verified(
@@ -98,8 +109,10 @@ async def gather(place: Place, looking: Looking) -> Gathered:
             last = leaves[-1].hex()
             if words and not any(word in value for word in words):
                 continue
-            if looking.may(entry) and looking.wants(whole := AuditEntry.model_validate_json(value)):
-                kept.append(Kept(whole, value))
+            with understood(len(leaves) - 1):
+                if looking.may(entry) and looking.wants(whole := entry_of(value)):
+                    message_of(whole)  # who reads on takes it for what its type says
+                    kept.append(Kept(whole, value))
     return Gathered(kept, leaves, verification.result(vouched), vouched)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from pipeline.audit.entries import entry_of, message_of
 from pipeline.audit.history import Delivery
 from pipeline.audit.tree import leaf_hash
 from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.base import Message
-from schemas.codec import TYPES
 from schemas.delivery import (
     DeliveriesEnded,
     DeliveriesIntended,
@@ -22,10 +22,6 @@ from schemas.delivery import (
     ReceiptRecorded,
 )
 from schemas.journal import JournalEntry
-from schemas.subscriber import SealedContact
-
-NO_CONTACT = SealedContact(nonce="", ciphertext="").model_dump()
-"""In place of contact data, of which the log holds a hash only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ def batch_of(place: Place, values: Iterable[bytes | None]) -> Batch:
     found = Batch(place)
     for value in values:
         if value is not None and links(found.after, value):
-            entry = AuditEntry.model_validate_json(value)
+            entry = entry_of(value)
             found.after = Place(entry.index + 1, leaf_hash(value).hex())
             found.entries, found.appended_at = found.entries + 1, entry.appended_at
             _sort(entry, found)
@@ -90,14 +86,9 @@ def parsed(value: bytes) -> dict[str, Any] | None:
 
 
 def message_in(entry: AuditEntry) -> Message | None:
-    """What was sealed, as the message that it was; None where only a hash of it is there."""
-    model, body = TYPES.get(entry.record_type), entry.body
-    if model is None or body is None:
-        return None
-    if entry.origin.topic == topics.SUBSCRIBER_EVENTS_TOPIC.name and body.get("contact") is not None:
-        body = {**body, "contact": NO_CONTACT}
+    """What was sealed, as the message that it was; None where only a hash of it is there, or no such message."""
     try:
-        return model.model_validate(body)
+        return message_of(entry)
     except ValidationError:
         return None
 

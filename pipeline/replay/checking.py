@@ -57,10 +57,11 @@ async def check(
         went("deciding again", number, len(recorded))
     found.incidents, found.sha256 = len(recorded), said.hexdigest()
     unread = {entry.incident for entries in recorded.values() for entry in entries if entry.policy not in policies}
+    known = recorded.keys() - unread
     went("comparing what went out", 0, None)
     async for attempt in _attempts(place, incident):
         found.messages += 1
-        if attempt.rendering not in words and attempt.incident in recorded.keys() - unread:
+        if attempt.rendering not in words and attempt.incident in known:
             found.differences.append(_unfounded(attempt))
     await _stored(place, found)
     return found

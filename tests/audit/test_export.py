@@ -95,3 +95,13 @@ def test_what_is_exported_once_more_is_the_same_bytes(export, tmp_path):
     assert run(tmp_path / "again.jsonl", "--export", export).exit_code == 0
     assert (tmp_path / "again.jsonl").read_bytes() == export.read_bytes()
     assert json.loads(export.read_bytes().splitlines()[0])["index"] == 0
+
+
+def test_an_export_of_a_damaged_log_says_that_it_is_not_all(export, tmp_path):
+    lines = export.read_bytes().splitlines(keepends=True)
+    export.write_bytes(b"".join([*lines[:5], *lines[6:]]))
+    for name in ("part.jsonl", "part.csv"):
+        done = run(tmp_path / name, "--export", export)
+        assert done.exit_code == 1
+        assert "the log does not verify" in done.stderr
+    assert (tmp_path / "part.jsonl").read_bytes() == b"".join(lines[:5])

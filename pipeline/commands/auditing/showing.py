@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.audit.entries import understood
 from pipeline.audit.places import Place, place_of
 from pipeline.audit.reading import gather
 from pipeline.audit.tree import leaf_hash
@@ -41,7 +42,12 @@ def show_command(
         for entry in found.entries:
             typer.echo(entry.model_dump_json(exclude_none=True))
         return
-    listed((entry, f"{kind_of(entry)}  {entry.record_id}") for entry in found.entries)
+    listed((entry, _line(entry)) for entry in found.entries)
+
+
+def _line(entry: AuditEntry) -> str:
+    with understood(entry.index):
+        return f"{kind_of(entry)}  {entry.record_id}"
 
 
 def listed(found: Iterable[tuple[AuditEntry, str]]) -> None:
