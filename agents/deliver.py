@@ -9,7 +9,7 @@ from typing import Any
 
 import faust
 
-from agents.app import Background, die, make_app, ready
+from agents.app import Background, die, make_app, ready, settle
 from agents.asking import Asking, name_in
 from agents.closed import ClosedIncidents
 from agents.counting import Counting
@@ -19,7 +19,7 @@ from agents.fanning import FanOut
 from agents.follow import Follower
 from agents.gate import Gate
 from agents.heartbeat import Heartbeat
-from agents.holdings import FOLLOWED, Holding, Holdings
+from agents.holdings import FOLLOWED, OUR_OWN, Holding, Holdings
 from agents.keeping import Keeping
 from agents.lanes import Handle, serve
 from agents.ordering import Ordering
@@ -213,7 +213,7 @@ class Deliver:
         return {one: Gate(pace_for(one, settings, at), clock.now, share, self._turns) for one in Channel}
 
     def _follower(self, apply: Callable[[Record], None]) -> Follower:
-        return Follower(self._settings, FOLLOWED, apply)
+        return Follower(self._settings, FOLLOWED, apply, in_lots=OUR_OWN)
 
     async def _take_over(self, holding: Holding) -> None:
         await self._post.waiting.take_over(holding)
@@ -228,6 +228,7 @@ class Deliver:
         await self._started.wait()
         await self._holdings.own(partitions)
         await self._holdings.opened()
+        settle()
         if not self._announced:
             self._announced = True
             log.info("deliver is ready with %d partitions", len(partitions))

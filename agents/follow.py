@@ -17,6 +17,9 @@ from schemas.topics import Topic
 
 log = logging.getLogger("tocsin.follow")
 
+LOT_BYTES = 256 * 1024
+LOT_WAIT_MS = 250
+"""What is read in lots is read when so much is there, or after so long (one fetch for 20, under load)."""
 GAP_CHECK_S = 1.0
 PROOF_S = 10.0
 TRIMMED = frozenset({all_topics.INCIDENT_JOURNAL.name, all_topics.DELIVERY_RECORDS_TOPIC.name})
@@ -28,44 +31,56 @@ class Follower:
     """Follows the same partitions of several topics and hands each record to `apply`, in order per partition.
 
     `apply` must not await and must not raise: the position and the state move together, as others see them.
+    `in_lots`: those of the topics that nobody waits for but at the beginning. A consumer of their own reads them, so
+    that a record there does not end the fetch by which the others are heard of at once.
     """
 
-    def __init__(self, settings: Settings, topics: Iterable[Topic], apply: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Iterable[Topic],
+        apply: Callable[[Record], None],
+        in_lots: Iterable[Topic] = (),
+    ) -> None:
         self._settings = settings
         self._topics = tuple(topic.name for topic in topics)
+        self._lots = frozenset(topic.name for topic in in_lots)
         self._apply = apply
         self._next: dict[TopicPartition, int] = {}
         self._moved = asyncio.Condition()
         self._assigning = asyncio.Lock()
         self._assigned = asyncio.Event()
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumers: dict[bool, AIOKafkaConsumer] = {}
+        """Under whether it reads in lots."""
         self._asker: AIOKafkaConsumer | None = None
         self._wanted: set[TopicPartition] = set()
         self._round: asyncio.Task[dict[TopicPartition, int]] | None = None
         self._round_begun = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connects; nothing is read before `assign`."""
         options = connect.client_options(self._settings)
-        self._consumer = AIOKafkaConsumer(
-            **options,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=500,
-            max_partition_fetch_bytes=8 * 1024 * 1024,
-        )
+        for lots in sorted({topic in self._lots for topic in self._topics}):
+            self._consumers[lots] = AIOKafkaConsumer(
+                **options,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_min_bytes=LOT_BYTES if lots else 1,
+                fetch_max_wait_ms=LOT_WAIT_MS if lots else 500,
+                max_partition_fetch_bytes=8 * 1024 * 1024,
+            )
         # a broker answers the requests of one connection in turn: a question behind a long poll waits for its end
         self._asker = AIOKafkaConsumer(**options, enable_auto_commit=False)
-        await self._consumer.start()
-        await self._asker.start()
-        self._task = asyncio.create_task(self._run())
+        for client in (*self._consumers.values(), self._asker):
+            await client.start()
+        self._tasks = [asyncio.create_task(self._run(consumer)) for consumer in self._consumers.values()]
 
     async def stop(self) -> None:
         """Stops reading."""
-        if self._task is not None:
-            self._task.cancel()
-        for client in (self._consumer, self._asker):
+        for task in self._tasks:
+            task.cancel()
+        for client in (*self._consumers.values(), self._asker):
             if client is not None:
                 await client.stop()
 
@@ -77,12 +92,13 @@ class Follower:
         wanted = {TopicPartition(topic, partition) for topic in self._topics for partition in partitions}
         async with self._assigning:
             self._assigned.clear()
-            consumer = self._require()
             self._next = {tp: at for tp, at in self._next.items() if tp in wanted}
             if not wanted:
-                consumer.unsubscribe()
+                for consumer in self._consumers.values():
+                    consumer.unsubscribe()
                 return
-            consumer.assign(list(wanted))
+            for lots, consumer in self._consumers.items():
+                consumer.assign([tp for tp in wanted if (tp.topic in self._lots) is lots])
             fresh = [tp for tp in wanted if tp not in self._next]
             beginnings = await self._ask().beginning_offsets(fresh) if fresh else {}
             self._next |= {tp: max(at, starts.get((tp.topic, tp.partition), 0)) for tp, at in beginnings.items()}
@@ -90,7 +106,7 @@ class Follower:
                 if at and tp.topic in TRIMMED:
                     log.info("%s-%d begins at %d: what stood before is of closed incidents, in the archive", *tp, at)
             for tp in wanted:
-                consumer.seek(tp, self._next[tp])
+                self._reader(tp).seek(tp, self._next[tp])
             self._assigned.set()
 
     async def holds(self, topic: str, partition: int, place: Place) -> bool:
@@ -137,19 +153,19 @@ class Follower:
     async def _pass_gaps(self, ends: dict[TopicPartition, int]) -> None:
         """Compaction may leave nothing between the last record and the end: then the client's position tells."""
         for tp, end in ends.items():
-            if not self._reached(tp, end) and tp in self._require().assignment():
-                position = await self._require().position(tp)
+            if not self._reached(tp, end) and tp in self._reader(tp).assignment():
+                position = await self._reader(tp).position(tp)
                 if tp in self._next:  # else it was taken away meanwhile, and is to be read from its beginning next time
                     self._next[tp] = max(self._next[tp], position)
 
     def _reached(self, tp: TopicPartition, end: int) -> bool:
         return tp not in self._next or self._next[tp] >= end
 
-    async def _run(self) -> None:
+    async def _run(self, consumer: AIOKafkaConsumer) -> None:
         try:
             while True:
                 await self._assigned.wait()
-                for tp, records in (await self._require().getmany(timeout_ms=500)).items():
+                for tp, records in (await consumer.getmany(timeout_ms=500)).items():
                     self._take(tp, records)
                 async with self._moved:
                     self._moved.notify_all()
@@ -188,7 +204,5 @@ class Follower:
             raise RuntimeError("start() comes first")
         return self._asker
 
-    def _require(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            raise RuntimeError("start() comes first")
-        return self._consumer
+    def _reader(self, tp: TopicPartition) -> AIOKafkaConsumer:
+        return self._consumers[tp.topic in self._lots]

@@ -119,7 +119,8 @@ class Holding:
 
     def arrived(self, batch: DeliveryBatch) -> None:
         """This batch has come to its durable result: nobody waits for it any more."""
-        self.awaited.difference_update(_turns(batch))
+        if self.awaited:
+            self.awaited.difference_update(_turns(batch))
 
     def is_awaited(self, told: Told, recipient: str, attempt: int) -> bool:
         """Whether some waiting work brings this attempt."""
@@ -162,6 +163,8 @@ FOLLOWED = (
     topics.DELIVERY_RECORDS_TOPIC,
     topics.DELIVERY_WAKES,
 )
+OUR_OWN = (topics.DELIVERY_RECORDS_TOPIC, topics.DELIVERY_WAKES)
+"""Of them: what a partition's worker writes itself, and folds as it does. What others wrote is read before it opens."""
 
 
 NOWHERE: Mapping[tuple[str, int], int] = MappingProxyType({})

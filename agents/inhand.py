@@ -1,6 +1,6 @@
 """A batch in hand: what it says, whose it is, and the records that are written of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,21 +14,27 @@ from pipeline.deliver.work import Told
 from schemas import topics
 from schemas.base import Message
 from schemas.delivery import DeliveriesEnded, DeliveryBatch, Outcome, Result
-from schemas.ids import derived
+from schemas.ids import derived, intent_ids
 from schemas.rendering import content_in
 
 
 @dataclass(frozen=True, slots=True)
 class InHand:
-    """A batch in hand, with where it belongs. `told`: the notice and channel that its intents belong to."""
+    """A batch in hand, with where it belongs.
+
+    `told`: the notice and channel that its intents belong to. `intent`: the id of a recipient's.
+    """
 
     batch: DeliveryBatch
     holding: Holding
     parent: str | None
     told: Told = field(init=False)
+    intent: Callable[[str], str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "told", Told(self.batch.incident, self.batch.seq, self.batch.channel))
+        told = Told(self.batch.incident, self.batch.seq, self.batch.channel)
+        object.__setattr__(self, "told", told)
+        object.__setattr__(self, "intent", intent_ids(*told))
 
     def named(self, at: datetime) -> dict[str, Any]:
         """What every record of this batch names."""
@@ -56,7 +62,7 @@ class InHand:
         return Envelope(
             incident=batch.incident,
             notice_id=batch.notice_id,
-            attempt=self.holding.ledger.tries(self.told, batch.recipients[0], batch.attempt),
+            attempt=self.holding.ledger.so_far(self.told, batch.recipients[0], batch.attempt).tries,
             at=at,
             content=content_in(batch.rendering, batch.zone),
             rendering_sha256=batch.rendering.sha256,

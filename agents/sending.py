@@ -22,7 +22,7 @@ from agents.waiting import Waiting
 from pipeline import failpoints
 from pipeline.channels.base import Envelope, Recipient, Sender, Sent
 from pipeline.clock import Clock
-from pipeline.deliver.admit import Defer, Send, Skip, Suppress, Verdict, admit
+from pipeline.deliver.admit import Admission, Defer, Send, Skip, Suppress, Verdict
 from pipeline.deliver.past import Lookback
 from pipeline.deliver.retry import Patience, outcome_of
 from pipeline.deliver.spending import REASON as SPENDING_CAP
@@ -41,7 +41,7 @@ from schemas.delivery import (
     Request,
     Result,
 )
-from schemas.ids import attempt_id, derived, intent_id
+from schemas.ids import attempt_id, derived
 from schemas.subscriber import Bounced, Stopped, SubscriberKind
 
 log = logging.getLogger("tocsin.deliver")
@@ -113,21 +113,13 @@ class Post:
     def _verdicts(self, work: InHand, recipients: Sequence[str]) -> dict[str, Verdict]:
         """What becomes of each, as the folds stand at this moment."""
         holding, batch, at = work.holding, work.batch, self._clock()
-        shown, works, past = work.shown(at), holding.ledger.works(work.told), Lookback(holding.ledger, batch, at)
-        return {
-            recipient: admit(
-                holding.subscribers.get(recipient),
-                batch,
-                works.get(recipient),
-                past.of(recipient),
-                shown,
-            )
-            for recipient in recipients
-        }
+        people, works, past = holding.subscribers, holding.ledger.works(work.told), Lookback(holding.ledger, batch, at)
+        admission = Admission(batch, work.shown(at))
+        return {one: admission.of(people.get(one), works.get(one), past.of(one)) for one in recipients}
 
     async def _intend(self, work: InHand, verdicts: Mapping[str, Verdict]) -> None:
-        fresh = [r for r in verdicts if work.holding.ledger.work(work.told, r) is None]
-        fresh = [r for r in fresh if not isinstance(verdicts[r], Skip)]
+        works = work.holding.ledger.works(work.told)
+        fresh = [r for r, verdict in verdicts.items() if works.get(r) is None and not isinstance(verdict, Skip)]
         if fresh:
             await self._records.of(
                 work,
@@ -276,9 +268,7 @@ class Post:
             outcome_of(
                 answer,
                 recipient.subscriber,
-                attempt=ledger.tries(work.told, recipient.subscriber, batch.attempt),
-                unknowns=ledger.unknowns(work.told, recipient.subscriber) + (answer.result is Result.UNKNOWN),
-                since=ledger.since(work.told, recipient.subscriber) or at,
+                ledger.so_far(work.told, recipient.subscriber, batch.attempt),
                 at=at,
                 patience=self._patience[batch.channel],
                 random=lambda: jitter,  # one draw a window, so that it comes back as one window
@@ -303,7 +293,7 @@ class Post:
         """How to reach a subscriber, or why that cannot be."""
         holding, batch = work.holding, work.batch
         subscriber, key = holding.subscribers.get(subscriber_id), holding.subscribers.key(subscriber_id)
-        sealed = subscriber.contact if subscriber is not None else None
+        sealed = subscriber.sealed if subscriber is not None else None
         if subscriber is None or sealed is None or key is None:
             return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
         try:
@@ -315,7 +305,7 @@ class Post:
         if address is None:
             return Outcome(recipient=subscriber_id, result=Result.SUPPRESSED, reason="no_address")
         asks = batch.kind is Request.CONFIRMATION
-        intent = intent_id(batch.incident, batch.seq, subscriber_id, batch.channel)
+        intent = work.intent(subscriber_id)
         return Recipient(
             subscriber=subscriber_id,
             intent_id=intent,

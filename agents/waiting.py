@@ -103,9 +103,7 @@ class Waiting:
                 outcome_of(
                     Sent(Result.UNKNOWN, "worker_ended_during_attempt"),
                     recipient,
-                    attempt=holding.ledger.tries(of, recipient, record.attempt),
-                    unknowns=holding.ledger.unknowns(of, recipient) + 1,
-                    since=holding.ledger.since(of, recipient) or at,
+                    holding.ledger.so_far(of, recipient, record.attempt),
                     at=at,
                     patience=self._patience[record.channel],
                     random=self._random,

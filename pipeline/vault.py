@@ -15,8 +15,9 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -78,6 +79,30 @@ class ContactData(Message):
         return self.webhook_secret if channel is Channel.WEBHOOK else None
 
 
+class IsSealed(Protocol):
+    """A `SealedContact`, or its parts; in base64."""
+
+    @property
+    def nonce(self) -> str:
+        """12 bytes."""
+
+    @property
+    def ciphertext(self) -> str:
+        """With its tag."""
+
+
+class IsWrapped(Protocol):
+    """A `SubscriberKey`, or its parts; in base64."""
+
+    @property
+    def nonce(self) -> str:
+        """12 bytes."""
+
+    @property
+    def wrapped(self) -> str:
+        """With its tag."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Vault:
     """Seals, unseals, names and vouches. Its own text never shows a key."""
@@ -117,7 +142,7 @@ class Vault:
         nonce, wrapped = _encrypt(self.kek, self.random, key, subscriber_id)
         return SubscriberKey(nonce=nonce, wrapped=wrapped)
 
-    def unwrap(self, subscriber_id: str, wrapped: SubscriberKey) -> bytes:
+    def unwrap(self, subscriber_id: str, wrapped: IsWrapped) -> bytes:
         """The subscriber's key in clear. Raises Unreadable."""
         return _decrypt(self.kek, wrapped.nonce, wrapped.wrapped, subscriber_id)
 
@@ -127,7 +152,7 @@ class Vault:
         nonce, ciphertext = _encrypt(AESGCM(key), self.random, plain, subscriber_id)
         return SealedContact(nonce=nonce, ciphertext=ciphertext)
 
-    def unseal(self, subscriber_id: str, key: bytes, sealed: SealedContact) -> ContactData:
+    def unseal(self, subscriber_id: str, key: bytes, sealed: IsSealed) -> ContactData:
         """Contact data in clear. Raises Unreadable."""
         plain = _decrypt(AESGCM(key), sealed.nonce, sealed.ciphertext, subscriber_id)
         try:
@@ -278,9 +303,13 @@ def _decrypt(cipher: AESGCM, nonce: str, sealed: str, bound_to: str) -> bytes:
         ) from None
 
 
+@lru_cache(maxsize=32)
+def _led(purpose: str) -> bytes:
+    return len(purpose).to_bytes(4, "big") + purpose.encode()
+
+
 def _mac(key: bytes, purpose: str, payload: str) -> bytes:
-    message = len(purpose).to_bytes(4, "big") + purpose.encode() + payload.encode()
-    return hmac.digest(key, message, "sha256")[:MAC_BYTES]
+    return hmac.digest(key, _led(purpose) + payload.encode(), "sha256")[:MAC_BYTES]
 
 
 def _signed(key: bytes, purpose: str, payload: str) -> str:

@@ -1,12 +1,17 @@
 """Deterministic ids: the same cause gives the same id, on every worker and after every crash."""
 
 import hashlib
+from collections.abc import Callable
 
 
 def derived(*parts: str | int) -> str:
     """128 bits of SHA-256 over `parts`, each led by its length, as 32 hexadecimal digits."""
-    raws = [str(part).encode("utf-8", "surrogatepass") for part in parts]
-    return hashlib.sha256(b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])).hexdigest()[:32]
+    return hashlib.sha256(b"".join(map(_led, parts))).hexdigest()[:32]
+
+
+def _led(part: str | int) -> bytes:
+    raw = str(part).encode("utf-8", "surrogatepass")
+    return len(raw).to_bytes(4, "big") + raw
 
 
 def notice_id(incident: str, seq: int, audience: str, corrects: int | None = None) -> str:
@@ -16,7 +21,18 @@ def notice_id(incident: str, seq: int, audience: str, corrects: int | None = Non
 
 def intent_id(incident: str, seq: int, recipient: str, channel: str) -> str:
     """One notice for one recipient on one channel; who belongs to two audiences is told once, so no audience in it."""
-    return derived("intent", incident, seq, recipient, channel)
+    return intent_ids(incident, seq, channel)(recipient)
+
+
+def intent_ids(incident: str, seq: int, channel: str) -> Callable[[str], str]:
+    """`intent_id` of one recipient after another: what is common to all of them is written down once."""
+    before, after, sha256 = _led("intent") + _led(incident) + _led(seq), _led(channel), hashlib.sha256
+
+    def of(recipient: str) -> str:
+        raw = recipient.encode("utf-8", "surrogatepass")
+        return sha256(b"".join((before, len(raw).to_bytes(4, "big"), raw, after))).hexdigest()[:32]
+
+    return of
 
 
 def batch_id(notice: str, channel: str, partition: int, rendering: str, zone: str, first_recipient: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.deliver import rules
-from pipeline.deliver.past import Past
-from pipeline.deliver.people import Someone
+from pipeline.deliver.past import NOTHING, Past
+from pipeline.deliver.people import Person, Someone
 from pipeline.deliver.rules import Case
 from pipeline.deliver.work import Work
 from schemas.delivery import DeliveryBatch
@@ -91,6 +91,27 @@ def admit(subscriber: Someone | None, batch: DeliveryBatch, work: Work | None, p
         if moments:
             return Defer(*max(moments))
     return Send(batch.attempt, reconcile=uncertain)
+
+
+class Admission:
+    """Admits the recipients of one batch at one moment. Those who stand alike are decided on once: hundreds do."""
+
+    def __init__(self, batch: DeliveryBatch, at: datetime) -> None:
+        self._batch = batch
+        self._at = at
+        self._decided: dict[tuple[int, int], tuple[Work | None, Verdict]] = {}
+        """By whose choices are alike and which work it is; that work is kept, so that no other takes its place."""
+
+    def of(self, person: Person | None, work: Work | None, past: Past) -> Verdict:
+        """As `admit` decides."""
+        alike = person.alike if person is not None and past is NOTHING else None
+        if alike is None:
+            return admit(person, self._batch, work, past, self._at)
+        found = self._decided.get((alike, id(work)))
+        if found is None:
+            found = work, admit(person, self._batch, work, past, self._at)
+            self._decided[alike, id(work)] = found
+        return found[1]
 
 
 def _already(work: Work | None, attempt: int) -> Skip | None:

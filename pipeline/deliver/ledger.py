@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pipeline.deliver.index import Index
 from pipeline.deliver.roll import Roll
@@ -25,7 +26,7 @@ from schemas.delivery import (
     ReceiptRecorded,
     Result,
 )
-from schemas.ids import intent_id, notice_id
+from schemas.ids import intent_id, intent_ids, notice_id
 
 SOFT = "bounced_soft"
 """The receipt of a message that came back for now (`pipeline.deliver.bounces`)."""
@@ -52,6 +53,18 @@ class Parked:
     reason: str
     since: datetime
     attempt: int
+
+
+class SoFar(NamedTuple):
+    """What an intent went through. `tries`: which attempt at it this turn is, for turns that put it off are none.
+
+    `unknowns`: how many attempts ended without anyone knowing how. `since`: from when on it could be told: when the
+    notice was intended here, or until when it was put off.
+    """
+
+    tries: int
+    unknowns: int
+    since: datetime | None
 
 
 COSTS_NOTHING = frozenset({Result.RETRYABLE, Result.PERMANENT})
@@ -111,26 +124,18 @@ class Ledger:
         """The notices of an incident that were intended on this channel, in their order."""
         return self._notices.get((incident, channel), ())
 
-    def tries(self, told: Told, recipient: str, attempt: int) -> int:
-        """Which attempt at this intent its turn `attempt` is: turns that put it off are none."""
-        work = self.work(told, recipient)
-        return max(1, attempt - (work.deferred if work else 0))
-
-    def unknowns(self, told: Told, recipient: str) -> int:
-        """How many attempts at this intent ended without anyone knowing how."""
-        work = self.work(told, recipient)
-        return work.unknowns if work else 0
+    def so_far(self, told: Told, recipient: str, attempt: int) -> SoFar:
+        """What went before the end of its turn `attempt`."""
+        work, since = self.works(told).get(recipient), self._since.get(told)
+        if work is None:
+            return SoFar(max(1, attempt), 0, since)
+        return SoFar(max(1, attempt - work.deferred), work.unknowns, work.released or since)
 
     def notice(self, told: Told, recipient: str) -> str:
         """The id of the notice that this intent belongs to, as the recipient was first intended to get it."""
         work = self.work(told, recipient)
         audience, corrects = (work.about.audience, work.about.corrects) if work and work.about else ("", None)
         return notice_id(told.incident, told.seq, audience, corrects)
-
-    def since(self, told: Told, recipient: str) -> datetime | None:
-        """From when on it could be told: when the notice was intended here, or until when it was put off."""
-        work = self.work(told, recipient)
-        return (work.released if work else None) or self._since.get(told)
 
     def waiting(self, before: datetime) -> list[tuple[Told, str, Work]]:
         """The intents whose next turn was to come before this moment and did not."""
@@ -280,9 +285,10 @@ class Ledger:
     def _forward(self, told: Told, recipients: Sequence[str], advance: Advance) -> int:
         """How many of them it moved."""
         moved = self._works(told).forward(recipients, advance)
-        for number in moved.fresh:
-            intent = intent_id(told.incident, told.seq, self._roll.id(number), told.channel)
-            self._names.add(_half(intent), self._numbers[told] << 32 | number)
+        if moved.fresh:
+            intent, place = intent_ids(told.incident, told.seq, told.channel), self._numbers[told] << 32
+            for number in moved.fresh:
+                self._names.add(_half(intent(self._roll.id(number))), place | number)
         return moved.moves
 
 

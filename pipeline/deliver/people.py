@@ -66,6 +66,20 @@ class Someone(Protocol):
         """The keyed hashes of their addresses."""
 
 
+class Sealed(NamedTuple):
+    """Contact data as it stands in a topic: a `SealedContact` that is nothing but its parts."""
+
+    nonce: str
+    ciphertext: str
+
+
+class Wrapped(NamedTuple):
+    """The key to it: a `SubscriberKey` that is nothing but its parts."""
+
+    nonce: str
+    wrapped: str
+
+
 class Person:
     """A subscriber: what is shared with others who chose alike, and the rest packed."""
 
@@ -113,10 +127,15 @@ class Person:
         return self._own.split(SPLIT, 3)[2] != b""
 
     @property
-    def contact(self) -> SealedContact | None:
+    def sealed(self) -> Sealed | None:
         """Their contact data, sealed; None once there is none."""
-        _, nonce, text, *_ = self._own.decode("ascii").split(APART)
-        return SealedContact.model_construct(algorithm="A256GCM", nonce=nonce, ciphertext=text) if text else None
+        _, nonce, text, _ = self._own.decode("ascii").split(APART, 3)
+        return Sealed(nonce, text) if text else None
+
+    @property
+    def alike(self) -> int | None:
+        """The same number for all for whom every rule holds alike; None for whoever has something of their own."""
+        return id(self._alike) if self.opted_out is NOTHING and self.reachable else None
 
     @property
     def address_tokens(self) -> dict[Channel, str]:
@@ -126,10 +145,11 @@ class Person:
 
     def whole(self) -> Subscriber:
         """The subscriber as everybody else knows them."""
+        sealed = self.sealed
         return self._alike.model_copy(
             update={
                 "id": self.id,
-                "contact": self.contact,
+                "contact": SealedContact(**sealed._asdict()) if sealed else None,
                 "address_tokens": self.address_tokens,
                 "opted_out": dict(self.opted_out),
                 "at": EPOCH + int(self._own.split(b"\n", 1)[0]) * MICROSECOND,
@@ -180,14 +200,13 @@ class People(Mapping[str, Person]):
         _set(self._keys, number, APART.join((key.nonce, key.wrapped)).encode("ascii") if key else None)
         self._changed.add(number)
 
-    def key(self, id_: str) -> SubscriberKey | None:
+    def key(self, id_: str) -> Wrapped | None:
         """Somebody's wrapped key."""
         number = self._roll.find(id_)
         packed = _at(self._keys, number) if number is not None else None
         if packed is None:
             return None
-        nonce, wrapped = packed.decode("ascii").split(APART)
-        return SubscriberKey.model_construct(nonce=nonce, wrapped=wrapped)
+        return Wrapped(*packed.decode("ascii").split(APART))
 
     def take_changed(self) -> list[Kept]:
         """Who changed since this was asked last. What is named stays as it is: another thread may read it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.channels.base import Sent
+from pipeline.deliver.ledger import SoFar
 from schemas.base import Channel
 from schemas.delivery import Outcome, Result
 
@@ -29,30 +30,24 @@ class Patience:
 def outcome_of(
     sent: Sent,
     recipient: str,
+    so_far: SoFar,
     *,
-    attempt: int,
-    unknowns: int,
-    since: datetime,
     at: datetime,
     patience: Patience,
     random: Callable[[], float],
 ) -> Outcome:
-    """What a sender's answer means for the intent: done, tried again at a moment, or parked with the reason.
-
-    `attempt` counts attempts alone, not turns that put it off; `unknowns`: how many of them ended without an answer,
-    this one included; `since`: from when on it could be told.
-    """
+    """What a sender's answer means for the intent: done, tried again at a moment, or parked with the reason."""
     result, reason, due = sent.result, sent.reason, None
     if result is Result.RETRYABLE:
-        wait_s = max(patience.backoff_s(attempt, random), sent.retry_after_s or 0.0)
+        wait_s = max(patience.backoff_s(so_far.tries, random), sent.retry_after_s or 0.0)
         due = at + timedelta(seconds=wait_s)
-        if attempt >= patience.attempts:
+        if so_far.tries >= patience.attempts:
             result, reason, due = Result.PARKED, f"attempts_exhausted_after_{reason}", None
     elif result is Result.UNKNOWN:
         due = at + timedelta(seconds=patience.unknown_hold_s)
-        if unknowns >= patience.unknowns:
+        if so_far.unknowns + 1 >= patience.unknowns:
             result, reason, due = Result.PARKED, f"still_unknown_after_{reason}", None
-    if due is not None and due > since + timedelta(seconds=patience.deadline_s):
+    if due is not None and due > (so_far.since or at) + timedelta(seconds=patience.deadline_s):
         result, reason, due = Result.PARKED, f"deadline_passed_after_{reason}", None
     return Outcome(
         recipient=recipient,

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.admit import LATER, PUT_OFF_AT_MOST, Defer, Send, Skip, Suppress, Verdict, admit
+from pipeline.deliver.admit import LATER, PUT_OFF_AT_MOST, Admission, Defer, Send, Skip, Suppress, Verdict, admit
 from pipeline.deliver.past import NOTHING, Past
+from pipeline.deliver.people import People
+from pipeline.deliver.roll import Roll
 from pipeline.deliver.rules import STARTS_AND_ENDS, Case
 from pipeline.deliver.work import Step, Work
 from pipeline.links import CONFIRM_WITHIN
@@ -388,3 +390,27 @@ def test_who_left_may_be_asked_again_but_not_who_complained(reason: str, verdict
 def test_who_is_told_as_another_is_not_told_twice() -> None:
     gone = subscriber(standing=Standing(merged_into="s2"), contact=None)
     assert admit(gone, batch("s1", channel=EMAIL), None, NOTHING, AT) == Suppress("told_as_another_subscriber")
+
+
+# --- many at once
+
+
+@given(st.lists(st.tuples(st.sampled_from(range(5)), st.sampled_from(range(4)), st.booleans()), max_size=40))
+def test_of_many_each_is_decided_on_as_if_alone(chosen: list[tuple[int, int, bool]]) -> None:
+    """Who stands alike is decided on once: that must not show."""
+    out = OptOut.model_validate({"reason": "unsubscribed", "since": AT})
+    kinds = (
+        subscriber("a", channels=(SMS,)),
+        subscriber("b", channels=(SMS,), frequency=Frequency.DIGEST),
+        subscriber("c", channels=(SMS,), opted_out={SMS: out}),
+        subscriber("d", channels=(SMS,), contact=None),
+        subscriber("e", channels=(SMS,), standing=Standing(unconfirmed=(SMS,))),
+    )
+    works = (None, Work(0, Step.INTENDED), waiting(), Work(1, Step.ENDED, Result.ACCEPTED))
+    people, of = People(Roll()), batch(manners=NIGHT)
+    for number, (kind, _, _) in enumerate(chosen):
+        people.put(kinds[kind].model_copy(update={"id": f"s{number}"}))
+    admission = Admission(of, AT)
+    for number, (_, work, begun) in enumerate(chosen):
+        person, past = people[f"s{number}"], Past(newer=True, begun=True) if begun else NOTHING
+        assert admission.of(person, works[work], past) == admit(person, of, works[work], past, AT)

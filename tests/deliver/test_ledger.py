@@ -134,9 +134,8 @@ def test_turns_that_put_it_off_are_no_attempts_and_begin_its_deadline_anew() -> 
         ended(Result.DEFERRED, "s1", attempt=2, due=later),
         attempted("s1", attempt=3),
     )
-    assert ledger.tries(TOLD, "s1", 3) == 1
-    assert ledger.since(TOLD, "s1") == later
-    assert ledger.since(TOLD, "s2") == AT
+    assert ledger.so_far(TOLD, "s1", 3) == (1, 0, later)
+    assert ledger.so_far(TOLD, "s2", 3) == (3, 0, AT)
 
 
 def test_a_doubt_about_the_last_attempt_outlasts_being_put_off() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.people import EPOCH, MICROSECOND, People
+from pipeline.deliver.people import EPOCH, MICROSECOND, People, Wrapped
 from pipeline.deliver.roll import Roll
 from schemas.base import Channel
 from schemas.subscriber import Choices, OptOut, Profile, SealedContact, Subscriber, SubscriberKey, SubscriberKind
@@ -60,7 +60,7 @@ def test_a_key_is_kept_until_it_is_destroyed():
     people = People(Roll())
     assert people.key("s1") is None
     people.put_key("s1", SubscriberKey(nonce="bm9uY2U=", wrapped="d3JhcHBlZA=="))
-    assert people.key("s1") == SubscriberKey(nonce="bm9uY2U=", wrapped="d3JhcHBlZA==")
+    assert people.key("s1") == Wrapped(nonce="bm9uY2U=", wrapped="d3JhcHBlZA==")
     assert "s1" not in people, "a key alone makes nobody a subscriber"
     people.put_key("s1", None)
     assert people.key("s1") is None

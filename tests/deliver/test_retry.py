@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.channels.base import Sent
+from pipeline.deliver.ledger import SoFar
 from pipeline.deliver.retry import Patience, outcome_of, patience_for
 from schemas.base import Channel
 from schemas.delivery import Outcome, Result
@@ -15,15 +16,18 @@ PATIENCE = Patience(base_s=4, cap_s=60, attempts=5, unknown_hold_s=30, unknowns=
 
 
 def of(
-    result: Result, *, attempt: int = 1, unknowns: int = 0, retry_after_s: float | None = None, late_s: float = 0
+    result: Result,
+    *,
+    attempt: int = 1,
+    earlier_unknowns: int = 0,
+    retry_after_s: float | None = None,
+    late_s: float = 0,
 ) -> Outcome:
     sent = Sent(result=result, reason="test", code=None, detail=None, provider_id=None, retry_after_s=retry_after_s)
     return outcome_of(
         sent,
         "s1",
-        attempt=attempt,
-        unknowns=unknowns,
-        since=AT,
+        SoFar(tries=attempt, unknowns=earlier_unknowns, since=AT),
         at=AT + timedelta(seconds=late_s),
         patience=PATIENCE,
         random=lambda: 0.5,
@@ -51,8 +55,8 @@ def test_exhausted_attempts_are_parked_with_the_reason() -> None:
 
 
 def test_an_unknown_end_is_held_and_then_parked() -> None:
-    assert of(Result.UNKNOWN, unknowns=1).due == AT + timedelta(seconds=30)
-    assert of(Result.UNKNOWN, unknowns=2).result is Result.PARKED
+    assert of(Result.UNKNOWN).due == AT + timedelta(seconds=30)
+    assert of(Result.UNKNOWN, earlier_unknowns=1).result is Result.PARKED
 
 
 def test_what_would_come_after_the_deadline_is_parked() -> None:

@@ -301,7 +301,7 @@ def test_what_was_ordered_again_is_judged_anew_and_has_all_its_tries() -> None:
         {**named, "order_id": "o", "order": made, "signed": signed, "attempt": 9, "recipients": ("s1",)}
     )
     ledger.apply(record)
-    assert ledger.tries(told, "s1", 10) == 1
+    assert ledger.so_far(told, "s1", 10).tries == 1
     ledger.apply(attempted("s1", attempt=10, channel=SMS))
     ledger.apply(ended(Result.PARKED, "s1", attempt=10, channel=SMS))
     ledger.apply(record)  # seen late, it says nothing of the later parking

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from pipeline.deliver.people import People
+from pipeline.deliver.people import People, Wrapped
 from pipeline.deliver.roll import Roll
 from pipeline.deliver.store import Place, Store, place_behind
 from schemas.base import Channel
@@ -39,7 +39,8 @@ def test_everybody_comes_back_as_they_were(tmp_path):
     again, places = opened(tmp_path).load(Roll())
     assert places == PLACES
     assert {id_: one.whole() for id_, one in again.items()} == {id_: one.whole() for id_, one in people.items()}
-    assert (again.key("s1"), again.key("s2"), again.key("s3")) == (KEY, None, KEY)
+    packed = Wrapped(KEY.nonce, KEY.wrapped)
+    assert (again.key("s1"), again.key("s2"), again.key("s3")) == (packed, None, packed)
     assert again.of_address(EMAIL, "abc") == ["s1"]
     assert again.take_changed() == []
 
