@@ -1,4 +1,4 @@
-"""Trimming, every hour, by whoever appends to the log: what it forgets must be in the archive, and there is one of it.
+"""Trimming, every day, by whoever appends to the log: what it forgets must be in the archive, and there is one of it.
 
 In a process of its own, since it folds all that Kafka still keeps: it would share loop and interpreter with sealing. It
 gets no private key. A run that is ended in its midst has forgotten less, and the next one goes on.
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pipeline.private_keys import PrivateKeys, variable
 from pipeline.settings import Settings
 
-EVERY_S = 3600.0
+EVERY_S = 24 * 3600.0
 FIRST_S = 60.0
 """After a start others have more urgent things to read."""
 COMMAND = ("-m", "pipeline.cli", "trim")
@@ -28,7 +28,7 @@ async def trimming(settings: Settings) -> AsyncIterator[None]:
     if settings.archive is None or settings.log_retention_days is None:
         yield
         return
-    task = asyncio.create_task(_every_hour())
+    task = asyncio.create_task(_every_day())
     try:
         yield
     finally:
@@ -36,7 +36,7 @@ async def trimming(settings: Settings) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def _every_hour() -> None:
+async def _every_day() -> None:
     await asyncio.sleep(FIRST_S)
     while True:
         await once()

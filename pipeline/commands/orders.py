@@ -64,12 +64,15 @@ class Desk:
 
     @classmethod
     def open(cls, operator: str | None, incident: str | None = None) -> "Desk":
-        """Finds out who signs before anything is asked or read. Raises ConfigurationError, BrokerError."""
+        """Finds out who signs before anything is asked or read. Raises ConfigurationError, NotFound, BrokerError."""
         from pipeline.commands import answering  # neither broker nor cryptography is imported for a page of help
         from pipeline.operators import signer
 
         settings = Settings()
-        return cls(settings, signer(settings, operator), asyncio.run(answering.read(settings, incident)))
+        author = signer(settings, operator)
+        if incident is not None:
+            terminal.not_closed(settings, incident)
+        return cls(settings, author, asyncio.run(answering.read(settings, incident)))
 
     def show_told(self, incident: str, seq: int | None) -> int:
         """Shows what entry `seq` told, and gives its number back. Raises NotFound, which lists the entries."""

@@ -9,7 +9,7 @@ from pipeline.settings import Settings
 
 
 def trim() -> None:
-    """Have Kafka forget what the archive has and nobody needs any more. The record room does it every hour."""
+    """Have Kafka forget what the archive has and nobody needs any more. The record room does it every day."""
     from pipeline.clock import now
     from pipeline.trimming import trim as trimming
 

@@ -109,26 +109,36 @@ class Deliveries:
     opened: Collection[str]
     before: datetime
     fronts: dict[int, Front] = field(default_factory=dict)
-    ledgers: dict[int, Ledger] = field(default_factory=dict)
     last: dict[str, datetime] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
+    """Of the partition that is being read: all of them at once would cost what all workers of deliver have."""
+    _unsettled: set[str] = field(default_factory=set)
 
     def apply(self, record: Record) -> None:
         """Takes in a record; partition by partition, in order."""
+        if record.partition not in self.fronts:
+            self._settle()
+            self.fronts[record.partition] = Front()
         incident: str | None = None
         try:
             data = codec.decode(record, Message).data
-            self.ledgers.setdefault(record.partition, Ledger()).apply(data)
+            self._ledger.apply(data)
             incident = getattr(data, "incident", None)
         except Undecodable:
             pass  # nobody folds it
         if incident is not None:
             self.last[incident] = record.timestamp
         needed = record.timestamp >= self.before or incident in self.opened
-        self.fronts.setdefault(record.partition, Front()).take(record, incident, needed)
+        self.fronts[record.partition].take(record, incident, needed)
 
     def unsettled(self) -> set[str]:
-        """The incidents of which a message still waits."""
-        return {incident for ledger in self.ledgers.values() for incident in ledger.unsettled()}
+        """The incidents of which a message still waits, once all was read."""
+        self._settle()
+        return self._unsettled
+
+    def _settle(self) -> None:
+        self._unsettled |= self._ledger.unsettled()
+        self._ledger = Ledger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.audit.seal import identity, source_of
 from pipeline.broker import connect
 from pipeline.broker.embedded import EmbeddedBroker
 from pipeline.broker.kafka import ApacheKafka, fetch_jars, java
@@ -16,7 +17,8 @@ from pipeline.clock import now
 from pipeline.errors import TocsinError
 from pipeline.sandbox import Sandbox
 from pipeline.settings import Settings
-from pipeline.trimming.trim import Trimmed, trim
+from pipeline.trimming.archived import lacking
+from pipeline.trimming.trim import TRIMMED, Trimmed, trim
 from schemas import codec, topics
 from schemas.base import Channel, Lane, Severity, rfc3339
 from schemas.codec import Outgoing, Record
@@ -64,10 +66,10 @@ class Trimming:
     async def start(self) -> None:
         await self.system.start(*ROOMS, env=self._env)
 
-    async def command(self, *arguments: str) -> str:
-        environment = self._env | {"TOCSIN_BROKER": self.settings.broker or ""} if self.settings.broker else self._env
+    async def command(self, *arguments: str, status: int = 0) -> str:
+        environment = self._env | ({"TOCSIN_BROKER": self.settings.broker} if self.settings.broker else {})
         result = await tocsin(self.settings, *arguments, **environment)
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == status, result.output
         return result.output
 
     async def play(self, incident: str) -> None:
@@ -92,6 +94,13 @@ class Trimming:
     async def records_of(self, incident: str, topic: Topic) -> list[Record]:
         """What a topic of ours says of it."""
         return [record for record in await self.system.read(topic) if codec.subject_of(record) == incident.encode()]
+
+    async def is_archived(self) -> bool:
+        """Whether the archive has all that Kafka has."""
+        records = [record for topic in TRIMMED for record in await self.system.read(topic)]
+        sources = [(record.topic, source_of(record)) for record in records]
+        wanted = {identity(topic, said.type, said.subject, said.id): True for topic, said in sources}
+        return not await asyncio.to_thread(lacking, self.settings.archive or "", self.settings.data_dir, wanted)
 
     async def forgets(self) -> Trimmed:
         """Trims until something is forgotten, as if it were a hundred days later."""
@@ -160,6 +169,10 @@ async def test_what_is_closed_is_forgotten_and_refused_and_what_is_open_goes_on(
         await asyncio.gather(*(system.stop(room, sig=9) for room in ROOMS))
         await there.start()
 
+    for said in (("open", "--id", old, "--title", "Search is slow"), ("update", old, "--summary", "It is slow again.")):
+        refused_here = await there.command("incident", *said, "--yes", status=1)
+        assert f"{old} ended long ago and is closed: say it under a new id" in refused_here
+
     await there.play(old)  # as whoever sends until it is acknowledged does
     await system.write(codec.encode(
         topics.INCIDENT_EVENTS, IncidentReopened(summary="Slow again."), id="new", source="/tests", subject=old
@@ -186,6 +199,7 @@ async def test_what_is_closed_is_forgotten_and_refused_and_what_is_open_goes_on(
     assert len(threads) == PEOPLE
     assert all(threads), "they stand in the thread of what was told before Kafka forgot"
 
+    await eventually(there.is_archived, 60, f"all is archived; record says: {system.log('record')}")
     at = ("--subscriber", "mail-1", "--at", rfc3339(now()), "--json")
     after = await there.command("audit", "who-knew", "--incident", old, *at)
     assert after == await there.command(
