@@ -5,7 +5,6 @@ from base64 import b64decode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 def need(holds, why): return holds or sys.exit(f"FALSE: {why}")
 def sha(data): return hashlib.sha256(data).digest()
-
 def climb(leaf, at, size, path):  # RFC 6962, 2.1.1: the root that a leaf leads to with the hashes beside its way
     need(0 <= at < size and (size > 1) == bool(path), "a path that does not fit its tree")
     if size == 1: return leaf
@@ -35,6 +34,7 @@ def sealed(shown, size, root):  # what an entry of the log says; of this one per
 def check(proof, keys):
     size, root = signed(proof["checkpoint"], keys)
     said, who = [sealed(shown, size, root) for shown in proof["entries"]], proof["subscriber"]
+    need(len({(one["seq"], one["channel"]) for one in proof["messages"]}) == len(proof["messages"]), "a message told twice")
     for told in proof["messages"]:
         plan, end = said[told["intended"]], said[told["ended"]]
         types = [f"io.tocsin.delivery.{name}.v1" for name in ("intended", "ended")]

@@ -90,8 +90,13 @@ def told_apart(
     """
     end = min(size, len(sealed))
     others = [index for index in range(end) if ours(index) not in (None, sealed[index])]
-    cleared = {index for index in range(end) if ours(index) == sealed[index]} if sealed else set[int]()
+    cleared = {index for index in range(end) if ours(index) == sealed[index]}
     left = [one for one in findings if not (one.kind is Kind.CHANGED and one.index in cleared)]
+    named = {one.index for one in left}.union(others)
+    for one in findings:
+        if one.kind is Kind.CHANGED and one.index in cleared and one.index + 1 not in named:
+            expected = f"prev {sealed[one.index].hex()}, the leaf of the entry before it as that was sealed"
+            left.append(Finding(Kind.CHANGED, one.index + 1, expected, "another"))
     named = {one.index for one in left}
     for first, last in _runs([index for index in others if index not in named]):
         found = f"leaf {(ours(first) or b'').hex()}"

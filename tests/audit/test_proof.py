@@ -199,7 +199,12 @@ def address_of_another(p: Proof) -> None:
     p["addresses"] = [p["messages"][1]["intended"]]
 
 
+def a_message_twice(p: Proof) -> None:
+    p["messages"] = [*p["messages"], p["messages"][0]]
+
+
 FALSE = (
+    a_message_twice,
     a_longer_path, part_changed, another_kind, another_person_and_nothing_that_tells, whole_end_of_another_message,
     plan_as_its_whole_end, address_of_another,
     entry_changed, another_result, words_changed, other_words_shown, another_zone, another_person, part_renamed,

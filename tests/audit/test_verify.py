@@ -65,6 +65,10 @@ def changed(values: list[bytes], index: int) -> list[bytes]:
     return [v.replace(b"delivered", b"delayed!!") if i == index else v for i, v in enumerate(values)]
 
 
+def naive_entry(value: bytes) -> bool:
+    return b'"prev":"' in value
+
+
 def foreign(values: list[bytes], index: int) -> list[bytes]:
     return [*values[:index], values[index].replace(b"delivered", b"never sent"), *values[index:]]
 
@@ -133,6 +137,13 @@ def test_with_the_leaves_that_were_sealed_the_very_entry_is_named(name):
 def test_of_a_rewritten_tail_it_is_said_where_it_begins_and_how_far_it_goes():
     (finding,) = check(relinked(changed(V, 4), 5), leaves=leaves_of(V)).findings
     assert finding.found.endswith("; the 5 after it, up to entry 9, are others as well, so that they link")
+
+
+def test_an_entry_that_is_not_signed_for_yet_and_lies_about_the_one_before_it_is_the_one_that_is_named():
+    """The leaves clear the one that it speaks of: that it does not link must be said all the same."""
+    result = check(lying(a_log(11).values, 10), leaves=leaves_of(V))
+    assert named(result) == [(K.CHANGED, 10)]
+    assert leaf_hash(V[9]).hex() in result.findings[0].expected
 
 
 @pytest.mark.parametrize("leaves", [b"", leaves_of(V)[:-1], leaves_of(changed(V, 9)), leaves_of(FORKED), bytes(320)])
@@ -339,6 +350,8 @@ TAMPERINGS: list[Callable[[list[bytes], int, int], list[bytes]]] = [
     lambda v, i, j: changed(v, i),
     lambda v, i, j: [*v[:i], b"null", *v[i:]],
     lambda v, i, j: [*v[:i], v[j], *v[i + 1 :]],
+    lambda v, i, j: lying(v, i),
+    lambda v, i, j: relinked(v, i) if all(map(naive_entry, v)) else v,
 ]
 
 
@@ -350,6 +363,9 @@ def test_it_finds_something_exactly_if_the_naive_twin_does(steps):
     result = verify(exported(values))
     assert result.ok is naive(values)
     assert check(values, LONG).ok is (values == LONG.values)
+    for size in (24, 15):  # the leaves tell more exactly what is wrong, and never that nothing is
+        told = [check(values, LONG, LONG.checkpoint(size), kept).ok for kept in (None, leaves_of(LONG.values))]
+        assert told[0] is told[1]
     assert result.entries <= len(values)
 
 
