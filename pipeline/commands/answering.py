@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
+from pipeline.audit.in_topics import InTopics
 from pipeline.broker import connect
 from pipeline.clock import now as real_now
 from pipeline.commands.status import its_now
@@ -55,17 +56,22 @@ async def read(settings: Settings, incident: str | None = None) -> Reading:
 
 
 async def renderings(settings: Settings, digests: Collection[str]) -> dict[str, Rendering]:
-    """Those of these renderings that stand in their topic, each exactly the words that its hash names."""
-    found: dict[str, Rendering] = {}
-    homes = {connect.partition_for(digest, settings.partitions) for digest in digests}
-    if homes:
-        async with aclosing(connect.read_all(settings, topics.RENDERINGS.name, partitions=homes)) as records:  # type: ignore[type-var]  # a generator, though typed as an iterator
-            async for record in records:
+    """Those of these renderings that are at hand, each exactly the words that its hash names.
+
+    What waits for approval for longer than Kafka keeps its words is found in the archive.
+    """
+    missing, found = set(digests), dict[str, Rendering]()
+    homes = {connect.partition_for(digest, settings.partitions) for digest in missing}
+    places = [connect.read_all(settings, topics.RENDERINGS.name, partitions=homes)]
+    if settings.log_retention_days is not None:
+        places.append(InTopics(settings).records(topics.RENDERINGS))
+    for place in places:
+        async with aclosing(place) as records:  # type: ignore[type-var]  # a generator, though typed as an iterator
+            while missing and (record := await anext(records, None)) is not None:
                 rendering = codec.decode(record, Rendering).data
-                if rendering.sha256 in digests and _names(rendering):
+                if rendering.sha256 in missing and _names(rendering):
                     found[rendering.sha256] = rendering
-                    if len(found) == len(set(digests)):
-                        break
+                    missing.discard(rendering.sha256)
     return found
 
 

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from agents import archiving
 from pipeline.archive.reading import Archive
@@ -13,14 +15,17 @@ from pipeline.audit.reading import verified
 from pipeline.broker import connect
 from pipeline.clock import now
 from pipeline.commands import overview
+from pipeline.commands.answering import renderings
 from pipeline.errors import AuditError, ConfigurationError, NotFound
 from pipeline.replay.sources import journals
 from pipeline.settings import Settings
 from pipeline.trimming.trim import trim
 from schemas import codec, topics
+from schemas.base import Level
 from schemas.codec import Outgoing
 from schemas.command import Close
 from schemas.delivery import Result
+from schemas.rendering import SmsContent, rendering_of
 from tests.audit.test_appender import appending
 from tests.conftest import MakeSettings
 from tests.trimming.given import closed, ended, going_on, journal, later, told
@@ -132,6 +137,22 @@ async def test_nothing_goes_before_the_archive_has_it_and_can_be_read(settings: 
     away.rename(archive)
     assert (await trim(settings, later)).forgotten[RECORDS.name] == 3
     assert await begins(settings) == (len(old.decided) - 1, 3)
+
+
+async def test_the_words_of_a_draft_that_waits_for_longer_than_kafka_keeps_them_are_in_the_archive(
+    settings: Settings,
+) -> None:
+    words = [rendering_of("en", Level.CUSTOMER, SmsContent(text=text, encoding="GSM-7", segments=1)) for text in "ab"]
+    held = [codec.encode(topics.RENDERINGS, r, id=r.sha256, source="/t", key=r.sha256, partition=0) for r in words]
+    await write(settings, *held)
+    await seal(settings, 0)
+    part = TopicPartition(topics.RENDERINGS.name, 0)
+    async with connect.open_admin(settings) as admin:
+        await admin.delete_records({part: RecordsToDelete(before_offset=1)})
+    asked = {one.sha256: one for one in words}
+    assert await renderings(settings, asked) == asked
+    assert await renderings(settings, ["0" * 64]) == {}
+    assert await renderings(settings, []) == {}
 
 
 async def test_without_an_archive_nothing_is_trimmed(make_settings: MakeSettings) -> None:
