@@ -90,7 +90,14 @@ def test_a_key_in_the_file_that_all_read_is_refused(monkeypatch, tmp_path):
         assert CANARY not in str(refused.value)
 
 
-@pytest.mark.parametrize("command", ["-m agents decide", "-m agents deliver", "-m pipeline.cli web"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "-m agents deliver",
+        *(pytest.param(f"-m {one}", marks=pytest.mark.slow) for one in ("agents decide", "pipeline.cli web")),
+        pytest.param("-m pipeline.cli projector", marks=pytest.mark.slow),
+    ],
+)
 def test_the_processes_themselves_do_not_start_with_the_logs_key(tmp_path, command):
     env = {**os.environ, "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_LOG_KEY": pem(OLD)}
     done = subprocess.run(
