@@ -1,6 +1,8 @@
 """Closing: what ended long ago is closed when nothing waits of it, and never before; nothing follows from it then."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -77,6 +79,24 @@ def test_an_operators_hold_keeps_an_incident() -> None:
 def test_only_what_is_over_may_be_closed(phase: Phase) -> None:
     assert why_not_closed(IncidentState("i-1", phase=phase)) == "not over"
     assert why_not_closed(IncidentState("i-1", phase=Phase.OVER)) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "named"),
+    [
+        ("ending", "an end that is held back"),
+        ("drafts", "a draft that waits for approval"),
+        ("withheld", "a field that waits for approval"),
+        ("put_off", "an audience that is told later"),
+        ("reviews", "a review that waits for its cool-down"),
+        ("promises", "a promised update"),
+        ("held", "an operator's hold"),
+        ("wakes", "a call of the clock"),
+    ],
+)
+def test_whatever_waits_keeps_an_incident_and_is_named(field: str, named: str) -> None:
+    state = IncidentState("i-1", phase=Phase.OVER)
+    assert why_not_closed(replace(state, **{field: cast(Any, {"something": "waits"})})) == named
 
 
 def test_a_desk_lets_a_closed_incident_go_and_counts_nothing_that_comes_after_it() -> None:
