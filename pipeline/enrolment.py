@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline import subscribers
 from pipeline.addresses import BadAddress
+from pipeline.erasure import whom
 from pipeline.merging import SameLine, carried, lines_made_one, made_one
 from pipeline.registrations import (
     SAYS_WHO,
@@ -240,13 +241,21 @@ def plan_import(
 
 
 def plan_events(lines: Iterable[bytes], roster: Roster, vault: Vault, at: datetime) -> Iterator[Planned]:
-    """What a file of JSON lines comes to: `{"event": "subscribed", "email": …}`, `{"event": "unsubscribed", …}`."""
+    """What a file of JSON lines comes to: `{"event": "subscribed", "email": …}`, `{"event": "unsubscribed", …}`.
+
+    Who is erased is erased with everyone who is the same, as `tocsin subscribers erase` does it.
+    """
     enrolling = _Enrolling(roster, vault, at)
     for number, raw in enumerate(lines, start=1):
         if not raw.strip():
             continue
         try:
-            yield enrolling.take(enrolling.happen(number, _parsed(raw)))
+            planned = enrolling.happen(number, _parsed(raw))
+            if isinstance(planned.event, Erased):
+                for name in whom(roster, vault, planned.subscriber_id):
+                    yield enrolling.take(Planned(number, name, Erased()))
+            else:
+                yield enrolling.take(planned)
         except (Refused, BadAddress) as error:
             yield Planned(number, refused=str(error))
 

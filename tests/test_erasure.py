@@ -6,7 +6,7 @@ import pytest
 
 from agents.deadletters import dead_letter
 from pipeline import subscribers
-from pipeline.enrolment import Terms, plan_import
+from pipeline.enrolment import Terms, plan_events, plan_import
 from pipeline.erasure import (
     Place,
     Trace,
@@ -83,6 +83,16 @@ def test_whoever_signed_up_with_their_address_and_waits_is_forgotten_with_them(s
         roster.apply(name, Erased(), AT)
     assert set(whom_was_erased(roster, "mail")) == set(named)
     assert not roster.subscribers[other].erased
+
+
+def test_who_is_erased_by_an_event_is_erased_with_everyone_who_is_the_same() -> None:
+    roster = two_made_one()
+    waiting = signed_up(roster, 1)
+    roster.settle()
+    planned = list(plan_events([b'{"event": "erased", "id": "phone"}'], roster, VAULT, AT))
+    assert [(one.line, one.subscriber_id) for one in planned] == [(1, "mail"), (1, "phone"), (1, waiting)]
+    assert all(isinstance(one.event, Erased) and one.records(AT)[-1] for one in planned)
+    assert all(roster.subscribers[name].erased for name in ("mail", "phone", waiting))
 
 
 def test_who_came_back_by_themselves_is_not_forgotten_because_an_old_id_is_erased_once_more() -> None:
