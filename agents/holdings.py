@@ -94,6 +94,11 @@ class Holding:
         else:
             self.ledger.apply(data)
 
+    def folded(self, record: Record) -> bool:
+        """Whether this record of people is folded for certain. Of one that was kept in a file it is not known."""
+        last = self.last.get(record.topic)
+        return last is not None and last.offset >= record.offset
+
     def _subscriber(self, subscriber: str, data: Message, record: Record) -> None:
         before = self.subscribers.get(subscriber)
         after = subscribers.fold(subscriber, before.whole() if before else None, data, record.timestamp)

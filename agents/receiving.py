@@ -103,7 +103,8 @@ class Receiving:
         holding = await self._holdings.get(record.partition)
         if holding is None:
             return False
-        await self._holdings.opt_outs_reached(record.partition)
+        if not holding.folded(record):
+            await self._holdings.opt_outs_reached(record.partition)
         subscriber = holding.subscribers.get(event.subject or "")
         if subscriber is None and isinstance(event.data, SUBSCRIBER_EVENTS):
             await self._dead.bury(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -64,6 +65,16 @@ def held(*given: Outgoing | Record) -> Holding:
 def subscribed(world: World) -> tuple[Outgoing, Outgoing]:
     row = registration({"audiences": ["customers"], "phone": "+14155552671"})
     return subscribe(world.vault, row, "s1", AT)
+
+
+def test_a_record_of_people_is_known_to_be_folded_by_its_place() -> None:
+    """So that nobody asks the broker for the end of a topic on behalf of each of a million that subscribe."""
+    key, event = subscribed(World(Random(1)))
+    first, second = (replace(record(event), offset=offset) for offset in (4, 5))
+    holding = held(record(key), first)
+    assert holding.folded(first)
+    assert not holding.folded(second)
+    assert not Holding(0).folded(first)
 
 
 async def test_whoever_waits_for_a_partition_that_is_taken_away_is_not_left_waiting() -> None:
