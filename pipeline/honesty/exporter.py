@@ -60,10 +60,12 @@ def metrics(found: Figures, behind: int) -> Iterator[Metric]:
         {n: [h.silence_s for one in found.told if (h := one.story.audiences.get(n))] for n in found.audiences},
     )
     promises = CounterMetricFamily("tocsin_promises", "Next updates promised, by their fate.", labels=["by", "fate"])
+    due = GaugeMetricFamily("tocsin_promises_open", "Next updates promised that are still to come.", labels=["by"])
     for by, kept in found.sums.promises.items():
-        for fate, count in (("kept", kept.kept), ("broken", kept.broken), ("open", kept.open)):
-            promises.add_metric([by, fate], count)
-    yield promises
+        promises.add_metric([by, "kept"], kept.kept)
+        promises.add_metric([by, "broken"], kept.broken)
+        due.add_metric([by], kept.open)
+    yield from (promises, due)
     yield from _reach(found)
     findings = CounterMetricFamily("tocsin_guard_findings", "What the guard found.", labels=["rule", "action"])
     for name, count in found.sums.findings.items():

@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile, held against what they name: settings, commands, files, each other."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pipeline.settings import Settings
 from tests.paths import REPOSITORY
 
 COMPOSE = REPOSITORY / "docker-compose.yml"
+DEPLOY = REPOSITORY / "deploy"
 DOCKERFILE = (REPOSITORY / "deploy" / "Dockerfile").read_text()
 IGNORED = (REPOSITORY / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
 KNOWN = {
@@ -60,6 +62,8 @@ def test_the_services_are_the_broker_the_mail_server_and_the_same_processes(comp
         "record",
         "web",
         "projector",
+        "prometheus",
+        "grafana",
     }
     assert set(ours(compose)) == {"init", "decide", "deliver", "record", "web", "projector"}
     for name, service in compose["services"].items():
@@ -77,13 +81,16 @@ def test_every_dependency_exists_and_can_meet_its_condition(compose: dict[str, A
 
 
 def test_every_volume_is_declared_and_every_declared_one_is_used(compose: dict[str, Any]) -> None:
-    used = {mount.split(":")[0] for service in compose["services"].values() for mount in service.get("volumes", [])}
-    assert used == set(compose["volumes"])
+    mounts = [mount.split(":") for service in compose["services"].values() for mount in service.get("volumes", [])]
+    assert {source for source, *_ in mounts if not source.startswith("./")} == set(compose["volumes"])
+    ours_mounted = [(source, how) for source, _, *how in mounts if source.startswith("./")]
+    assert ours_mounted
+    assert all((REPOSITORY / source).is_dir() and how == ["ro"] for source, how in ours_mounted)
 
 
 def test_every_port_is_bound_to_loopback(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert len(ports) == len({port.split(":")[1] for port in ports}) == 5
+    assert len(ports) == len({port.split(":")[1] for port in ports}) == 7
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -95,6 +102,40 @@ def test_every_port_that_the_web_service_listens_on_is_published_by_the_same_num
     assert settings.bounce_port is not None
     published = {int(inside): int(outside) for _, outside, inside in (port.split(":") for port in web["ports"])}
     assert published == {port: port for port in (settings.web_port, settings.bounce_port)}
+
+
+def test_prometheus_scrapes_the_port_that_the_projector_opens_for_it(compose: dict[str, Any]) -> None:
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    port = compose["services"]["projector"]["environment"]["TOCSIN_METRICS_PORT"]
+    assert [one["static_configs"] for one in scraped] == [[{"targets": [f"projector:{port}"]}]]
+    assert "ports" not in compose["services"]["projector"]
+
+
+def test_every_figure_that_is_shown_or_alerted_of_is_one_that_is_served() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "tocsin.json").read_text())
+    asked = [rule["expr"] for rule in rules]
+    asked += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    served = re.findall(r'"(tocsin_\w+)"', (REPOSITORY / "pipeline" / "honesty" / "exporter.py").read_text())
+    names = {name for expr in asked for name in re.findall(r"tocsin_\w+", expr)}
+    plain = {re.sub("_(total|bucket)$", "", name) for name in names}
+    assert len(plain) > 8
+    assert plain <= set(served)
+    assert all(rule["annotations"]["action"] for rule in rules)
+
+
+def test_grafana_finds_its_source_and_its_dashboards_where_they_are_mounted(compose: dict[str, Any]) -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "tocsin.yml").read_text())["providers"]
+    grafana = compose["services"]["grafana"]
+    inside = [mount.split(":")[1] for mount in grafana["volumes"]]
+    assert provider["options"]["path"] in inside
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"{provider['options']['path']}/tocsin.json"
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "tocsin.json").read_text())
+    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
 
 
 def test_every_variable_is_a_setting_and_the_values_are_valid(compose: dict[str, Any]) -> None:
