@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Coroutine, Iterable
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -17,7 +18,7 @@ from faust.types.auth import AuthProtocol
 
 from pipeline.broker import connect
 from pipeline.errors import ConfigurationError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, worker_name
 
 log = logging.getLogger("tocsin")
 
@@ -29,7 +30,8 @@ Python's 700 each of its mails pays a sixth of its time for being looked through
 
 def make_app(settings: Settings, room: str) -> faust.App:
     """A Faust app for `room`: raw bytes, no web server, nothing declared on the fly, at least once."""
-    datadir = settings.data_dir / "run" / "faust" / f"{room}-{settings.worker_id}"
+    member = settings.worker_id if settings.worker_number == 1 else f"{settings.worker_id}.{settings.worker_number}"
+    datadir = settings.data_dir / "run" / "faust" / f"{room}-{member}"
     datadir.mkdir(parents=True, exist_ok=True)
     return faust.App(
         f"tocsin-{room}",
@@ -37,7 +39,7 @@ def make_app(settings: Settings, room: str) -> faust.App:
         broker_credentials=_credentials(settings),
         # a static member comes back to its partitions without a rebalance; the embedded broker never expires a dead
         # member, so that only the same id can return
-        consumer_group_instance_id=f"tocsin-{room}-{settings.worker_id}",
+        consumer_group_instance_id=f"tocsin-{room}-{member}",
         key_serializer="raw",
         value_serializer="raw",
         web_enabled=False,  # it listens on 0.0.0.0 and shows tables
@@ -77,11 +79,11 @@ def _credentials(settings: Settings) -> Any:
 
 
 def ready(settings: Settings, room: str) -> None:
-    """Says that this worker has its partitions and has folded its past: `<data_dir>/run/<room>.ready` holds its pid."""
-    run = settings.data_dir / "run"
-    run.mkdir(parents=True, exist_ok=True)
+    """Says that this worker has its partitions and has folded its past: `<data_dir>/run/WORKER.ready` holds its pid."""
     settle()
-    (run / f"{room}.ready").write_text(f"{os.getpid()}\n")
+    path = _ready_file(settings, room)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{os.getpid()}\n")
 
 
 def settle() -> None:
@@ -93,7 +95,11 @@ def settle() -> None:
 def unready(settings: Settings, rooms: Iterable[str]) -> None:
     """Takes the word back, at start: a file of an earlier process must not speak for this one."""
     for room in rooms:
-        (settings.data_dir / "run" / f"{room}.ready").unlink(missing_ok=True)
+        _ready_file(settings, room).unlink(missing_ok=True)
+
+
+def _ready_file(settings: Settings, room: str) -> Path:
+    return settings.data_dir / "run" / f"{worker_name(room, settings.worker_number)}.ready"
 
 
 def die(error: BaseException) -> None:

@@ -150,6 +150,15 @@ class Settings(BaseSettings):
     signup_per_hour: int = Field(default=300, ge=2, description="requests of all clients together, at most")
 
     worker_id: str = Field(default="1", description="static member name of a worker within its room")
+    worker_number: int = Field(
+        default=1, ge=1, description="which of several workers of one room under one name, as `tocsin up` numbers them"
+    )
+    deliver_workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="processes of the deliver room that `tocsin up` starts; more than one needs a Kafka of your own",
+    )
     session_timeout_s: float = Field(default=30.0, gt=0)
     retry_base_s: float = Field(default=5.0, gt=0, description="the first back-off, in seconds; doubled each time")
     unknown_hold_s: float = Field(
@@ -162,6 +171,11 @@ class Settings(BaseSettings):
         default=None,
         description="name[:nth], or @ for what run/failpoint says: SIGKILL oneself there; for the chaos tests only",
     )
+
+
+def worker_name(room: str, number: int) -> str:
+    """What the process of a room's worker is called on this machine."""
+    return room if number == 1 else f"{room}-{number}"
 
 
 def bare_environment() -> dict[str, str]:

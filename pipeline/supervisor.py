@@ -25,7 +25,7 @@ from pipeline.errors import BrokerError, ConfigurationError, TocsinError
 from pipeline.policy.publish import publish_or_keep
 from pipeline.private_keys import PrivateKeys, handed_to, keys_of
 from pipeline.processes import Say, Supervised, last_line
-from pipeline.settings import Settings
+from pipeline.settings import Settings, worker_name
 from schemas.base import rfc3339
 
 ROOMS = ("decide", "deliver", "record")
@@ -84,6 +84,10 @@ class Supervisor:
         Raises BrokerError (AlreadyRunning, TopicMismatch …), PolicyError, ConfigurationError; then nothing is left
         running.
         """
+        if self.broker is not None and self.settings.deliver_workers > 1:
+            raise ConfigurationError(
+                "TOCSIN_DELIVER_WORKERS: the embedded broker serves one worker per room; set TOCSIN_BROKER to a Kafka"
+            )
         self._keys = keys_of("up")
         try:
             self._open.enter_context(held(runfile.run_dir(self.settings.data_dir) / "up.lock", self._refusal))
@@ -102,7 +106,7 @@ class Supervisor:
             # The rooms stop together, and before anything that they need.
             self._open.push_async_callback(self._stop_rooms)
             for room in self._rooms:
-                await self._start(room, ["-m", "agents", room], _ready_file(self.settings, room))
+                await self._start_room(room)
             if self._with_web:
                 await self._start("web", ["-m", "pipeline.cli", "web"], _ready_file(self.settings, "web"))
             if self._with_projection:
@@ -136,6 +140,12 @@ class Supervisor:
     async def stop(self) -> None:
         """Stops the rooms, the web service and the projector, then the sandbox, then the broker; each is waited for."""
         await self._open.aclose()
+
+    async def _start_room(self, room: str) -> None:
+        """Its workers: one, but for deliver, of whose interpreters each has a core to fill."""
+        for number in range(1, 1 + (self.settings.deliver_workers if room == "deliver" else 1)):
+            name, settings = worker_name(room, number), self.settings.model_copy(update={"worker_number": number})
+            await self._start(name, ["-m", "agents", room], _ready_file(settings, name), settings)
 
     async def _start_broker(self) -> None:
         if self.broker is None:
@@ -214,11 +224,13 @@ class Supervisor:
         key.write_bytes((data_dir / "witness" / "witness.pub").read_bytes())
         self.settings = overridden(self.settings, {"TOCSIN_WITNESS_URL": f"http://127.0.0.1:{port}"})
 
-    async def _start(self, name: str, command: list[str], is_ready: Callable[[int], bool]) -> Supervised:
+    async def _start(
+        self, name: str, command: list[str], is_ready: Callable[[int], bool], settings: Settings | None = None
+    ) -> Supervised:
         process = Supervised(
             name,
             command,
-            self.settings,
+            settings or self.settings,
             own=handed_to(name, self._keys),
             is_ready=is_ready,
             say=self._say,

@@ -161,12 +161,20 @@ async def started(directory: Path, **given: Any) -> AsyncIterator[Running]:
         yield Running(supervisor.settings, name, producer, processes)
 
 
-def _broker(directory: Path) -> tuple[str, ApacheKafka | None]:
+def kafka_is_there() -> bool:
+    """Whether a figure is taken on Apache Kafka: where there are Java and Maven."""
     try:
         java()
-        return "Apache Kafka", ApacheKafka(directory / "kafka", fetch_jars())
+        fetch_jars()
     except TocsinError:
-        return "the embedded broker", None
+        return False
+    return True
+
+
+def _broker(directory: Path) -> tuple[str, ApacheKafka | None]:
+    if kafka_is_there():
+        return "Apache Kafka", ApacheKafka(directory / "kafka", fetch_jars())
+    return "the embedded broker", None
 
 
 def _fields(one: codec.Outgoing) -> dict[str, Any]:

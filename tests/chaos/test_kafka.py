@@ -1,5 +1,6 @@
 """On Apache Kafka: what the embedded broker cannot show. kill -9 of the broker; several workers of which one dies."""
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,16 +8,20 @@ from time import monotonic
 
 import pytest
 
+from pipeline.broker import connect
 from pipeline.broker.kafka import ApacheKafka, fetch_jars, java
 from pipeline.errors import TocsinError
+from pipeline.processes import Supervised
 from pipeline.sandbox import Sandbox
+from pipeline.settings import Settings
+from pipeline.supervisor import Supervisor
 from schemas.base import Severity
 from schemas.delivery import Result
 from schemas.incident import IncidentOpened
 from tests.chaos.supervision import supervised
 from tests.chaos.test_kills import INCIDENTS, INTENTS, PEOPLE, tell
 from tests.chaos.verdict import judge
-from tests.system import System, channel_counts, running
+from tests.system import System, channel_counts, eventually, running
 
 pytestmark = pytest.mark.kafka
 
@@ -168,3 +173,34 @@ async def test_three_workers_together_keep_a_spending_cap(empty: System) -> None
     counted = channel_counts(found)
     assert counted[Result.ACCEPTED] == len(empty.sandbox.texts)
     assert counted[Result.PARKED] == found.reasons["spending_cap"] == MANY_TEXTS - len(empty.sandbox.texts)
+
+
+async def test_the_supervisor_keeps_as_many_workers_of_deliver_as_are_asked_for(
+    kafka: ApacheKafka, tmp_path: Path
+) -> None:
+    async with kafka:
+        settings = Settings(
+            _env_file=None,
+            data_dir=tmp_path / "data",
+            broker=f"kafka://{kafka.bootstrap}",
+            partitions=4,
+            deliver_workers=2,
+        )
+
+        async def both() -> bool:
+            async with connect.open_admin(settings) as admin:
+                (group,) = (await admin.describe_consumer_groups(["tocsin-deliver"]))[0].groups
+            return [bool(member[4]) for member in group[5]] == [True, True]
+
+        async with Supervisor(settings, web=False, rooms=("deliver",)) as supervisor:
+            await supervisor.ready(120)
+            assert list(supervisor.processes) == ["deliver", "deliver-2"]
+            await eventually(both, 60, "both have partitions")
+            second = supervisor.processes["deliver-2"]
+            os.kill(second.pid or 0, signal.SIGKILL)
+            await eventually(lambda: again(second), 60, "the second one is ready again")
+            await eventually(both, 60, "both have partitions again")
+
+
+async def again(process: Supervised) -> bool:
+    return process.restarts == 1 and process.is_ready

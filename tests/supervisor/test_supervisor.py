@@ -56,6 +56,13 @@ async def test_everything_comes_up_is_described_in_the_run_file_and_ends_in_orde
         connect.bootstrap(settings)
 
 
+async def test_several_workers_of_deliver_are_refused_on_the_embedded_broker(settings: Settings) -> None:
+    supervisor = Supervisor(settings.model_copy(update={"deliver_workers": 2}))
+    with pytest.raises(ConfigurationError, match=r"TOCSIN_DELIVER_WORKERS: .* set TOCSIN_BROKER to a Kafka"):
+        await supervisor.start()
+    assert not supervisor.processes
+
+
 async def test_a_room_that_is_killed_comes_back_and_becomes_ready_again(settings: Settings) -> None:
     said: list[str] = []
     async with Supervisor(settings, web=False, rooms=("decide",), say=said.append) as supervisor:
