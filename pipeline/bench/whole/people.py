@@ -1,7 +1,7 @@
 """Subscribers who chose differently, as real ones do: drawn, so that the same seed gives the same people.
 
 Most hear only of large failures, by their starts and ends. If everybody wanted every word on everything, the 399
-incidents of GitHub would be told to ten thousand people in more than twenty million messages.
+incidents of GitHub would be told to ten thousand people in some fifteen million messages.
 """
 
 import random
