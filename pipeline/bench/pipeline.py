@@ -24,6 +24,8 @@ from schemas.incident import IncidentOpened
 RECIPIENTS: Final = {"Apache Kafka": 100_000, "the embedded broker": 10_000}
 """As many as the broker carries."""
 CONNECTIONS: Final = 4
+LOT_BYTES: Final = 128 * 1024
+"""Of outcomes that are counted together; the last ones wait for a tenth of a second."""
 PATIENCE_S: Final = 600.0
 _WORDS: Final = "Logins fail for a part of the customers in Europe, and we are working on it. " * 20
 
@@ -56,7 +58,7 @@ async def _whole(directory: Path, port: int, runs: int, workers: int) -> tuple[s
 
 async def _once(system: Running, incident: str, count: int) -> float:
     event = IncidentOpened(title="Logins fail in Europe", severity=Severity.MAJOR, summary=_WORDS[:1400])
-    async with system.outcomes() as outcomes, asyncio.timeout(PATIENCE_S):
+    async with system.outcomes(LOT_BYTES) as outcomes, asyncio.timeout(PATIENCE_S):
         begun = time.perf_counter()
         await system.publish(incident, event)
         await outcomes.accepted(incident, count)

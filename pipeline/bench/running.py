@@ -26,6 +26,7 @@ from schemas.incident import IncidentEvent
 from schemas.policy import PolicyPublished, hash_of
 
 ACCEPTED: Final = b'"result":"accepted"'
+LOT_WAIT_MS: Final = 100
 AT_ONCE: Final = 5_000
 """Records written before the broker's answers are awaited."""
 MANNERS: Final = {
@@ -101,9 +102,14 @@ class Running:
             await connect.send(self.producer, given)
 
     @asynccontextmanager
-    async def outcomes(self) -> AsyncIterator["Outcomes"]:
-        """Reads the delivery records that come from now on."""
-        consumer = AIOKafkaConsumer(**connect.client_options(self.settings), enable_auto_commit=False)
+    async def outcomes(self, in_lots_of: int = 1) -> AsyncIterator["Outcomes"]:
+        """Reads the delivery records that come from now on; `in_lots_of` bytes, so that to count costs the broker little."""
+        consumer = AIOKafkaConsumer(
+            **connect.client_options(self.settings),
+            enable_auto_commit=False,
+            fetch_min_bytes=in_lots_of,
+            fetch_max_wait_ms=LOT_WAIT_MS if in_lots_of > 1 else 500,
+        )
         await consumer.start()
         try:
             topic = topics.DELIVERY_RECORDS_TOPIC.name

@@ -9,7 +9,8 @@ from markupsafe import Markup
 from pipeline.replay.report.drawing import element
 from pipeline.replay.report.frame import HEAD, framed
 
-WIDTH, LEFT, RIGHT, HEIGHT, GAP, FOOT = 900.0, 84.0, 120.0, 200.0, 64.0, 44.0
+WIDTH, LEFT, RIGHT, HEIGHT, GAP, FOOT = 940.0, 84.0, 160.0, 200.0, 64.0, 44.0
+TOP: Final = HEAD + 20.0
 MOST_POINTS: Final = 600
 FACTORS: Final = (2.0, 2.5, 5.0, 10.0, 20.0)
 LIGHT: Final = """
@@ -30,10 +31,10 @@ def picture(day: Mapping[str, Any]) -> str:
         name: (colour, [(sample["s"] / 60, sample["mb"][name]) for sample in samples if name in sample["mb"]])
         for name, colour in COLOURS.items()
     }
-    height = HEAD + HEIGHT * 2 + GAP + FOOT
+    height = TOP + HEIGHT * 2 + GAP + FOOT
     parts = [
-        *_panel("messages settled", settled, minutes, HEAD),
-        *_panel("memory of each process, MB", memory, minutes, HEAD + HEIGHT + GAP),
+        *_panel("messages settled", settled, minutes, TOP),
+        *_panel("memory of each process, MB", memory, minutes, TOP + HEIGHT + GAP),
     ]
     return framed("A virtual day", _summary(day), parts, width=WIDTH, height=height, light=LIGHT, dark=DARK)
 
