@@ -103,7 +103,7 @@ class Running:
 
     @asynccontextmanager
     async def outcomes(self, in_lots_of: int = 1) -> AsyncIterator["Outcomes"]:
-        """Reads the delivery records that come from now on; `in_lots_of` bytes, so that to count costs the broker little."""
+        """Reads the delivery records that come from now on; `in_lots_of` bytes, so that counting costs little."""
         consumer = AIOKafkaConsumer(
             **connect.client_options(self.settings),
             enable_auto_commit=False,
