@@ -185,7 +185,8 @@ class Deliver:
         return found
 
     def _make_post(self, dead: DeadLetters) -> Post:
-        settings, links = self._settings, Links(self._settings.public_url.rstrip("/"), self._vault)
+        settings = self._settings
+        links = Links(settings.public_url.rstrip("/"), self._vault, bounces=settings.mail_return_path is not None)
         return Post(
             self._emitter,
             dead,

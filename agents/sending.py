@@ -315,7 +315,7 @@ class Post:
             unsubscribe_url=None if asks else self._links.leave(subscriber, batch.channel),
             one_click=subscriber.kind is not SubscriberKind.LIST,
             confirm_url=self._links.confirm(subscriber, batch.channel, self._clock()) if asks else None,
-            return_token=self._vault.return_token(intent, holding.partition),
+            return_token=self._links.return_path(intent, holding.partition) if batch.channel is Channel.EMAIL else None,
             first_intent_id=holding.ledger.first_intent(batch.incident, batch.channel, subscriber_id),
             secret=contact.secret(batch.channel),
         )

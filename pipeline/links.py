@@ -18,6 +18,8 @@ class Links:
 
     base: str
     vault: Vault
+    bounces: bool = True
+    """Whether what comes back is taken in: where nobody would read it, no mail has a return path of its own."""
 
     def leave(self, subscriber: Someone, channel: Channel) -> str:
         """Where a message's reader leaves. Behind a list stand many: there is a page that says whom to ask."""
@@ -30,6 +32,10 @@ class Links:
         if (address := subscriber.address_tokens.get(channel)) is None:
             return None
         return f"{self.base}/c/{self.vault.confirm_token(subscriber.id, channel, address, at + CONFIRM_WITHIN)}"
+
+    def return_path(self, intent_id: str, partition: int) -> str | None:
+        """What names a mail in its return path, signed; None where bounces come to nobody."""
+        return self.vault.return_token(intent_id, partition) if self.bounces else None
 
     def status_callback(self, intent_id: str, partition: int) -> str:
         """Where Twilio says what became of a text message."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.deliver.groups import folded, membership
-from pipeline.deliver.people import People, Someone
+from pipeline.deliver.people import People, Person, Someone
 from schemas.base import CHANNELS, Channel, Level
 from schemas.delivery import MAX_BATCH, DeliveryBatch
 from schemas.ids import batch_id, derived
@@ -19,6 +19,8 @@ from schemas.rendering import Rendering, zone_of
 from schemas.subscriber import Choices, Subscriber, SubscriberKind
 
 Channels = frozenset[Channel]
+Way = tuple[Channel, Rendering, str]
+"""A channel, the words on it, and the time zone by which their times are said."""
 NONE: Channels = frozenset()
 ON_RECORD = frozenset({"never_told"})
 """Reasons that are a rule about this person alone: such messages are intended all the same, so that `admit`, which asks
@@ -198,7 +200,7 @@ def walk(
     In stretches of a few milliseconds, so that whoever walks a million can do something else in between. Who reads
     the same bytes shares a batch; those that are not full wait for more, until all are settled.
     """
-    reach, groups = Reach(notice), _Groups(notice, partition)
+    ways, groups = _Ways(Reach(notice)), _Groups(notice, partition)
     ids = sorted(heard) if notice.corrects is not None else _in_order(subscribers, heard)
     ids = ids[bisect_right(ids, after) :] if after else ids
     for number, start in enumerate(range(0, len(ids), STRETCH), 1):
@@ -206,13 +208,34 @@ def walk(
         part = ids[start : start + STRETCH]
         for id_ in part:
             subscriber: Someone = subscribers.get(id_) or _nobody(id_, notice)
-            for channel in reach.channels(subscriber, heard.get(id_, NONE)):
-                rendering = reach.rendering(subscriber.choices, channel)
-                zone = zone_of(rendering, subscriber.choices.time_zone)
+            for channel, rendering, zone in ways.to(subscriber, heard.get(id_, NONE)):
                 if (full := groups.add(id_, channel, rendering, zone)) is not None:
                     made.append(full)
         settled = number % SETTLED_EVERY == 0 or start + STRETCH >= len(ids)
         yield Stretch(part[-1], (*made, *(groups.rest() if settled else ())), settled)
+
+
+class _Ways:
+    """On which channels, in which words and by which clock: found once for all who chose alike and heard the same."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._found: dict[tuple[int, Channels], tuple[Way, ...]] = {}
+
+    def to(self, subscriber: Someone, heard: Channels) -> tuple[Way, ...]:
+        """The ways to one of them; none if the notice is not for them."""
+        if not isinstance(subscriber, Person):
+            return self._ways(subscriber, heard)
+        key = (subscriber.shared, heard)
+        ways = self._found.get(key)
+        if ways is None:
+            ways = self._found[key] = self._ways(subscriber, heard)
+        return ways
+
+    def _ways(self, subscriber: Someone, heard: Channels) -> tuple[Way, ...]:
+        choices = subscriber.choices
+        offered = [(one, self._reach.rendering(choices, one)) for one in self._reach.channels(subscriber, heard)]
+        return tuple((channel, words, zone_of(words, choices.time_zone)) for channel, words in offered)
 
 
 class _Groups:

@@ -133,9 +133,14 @@ class Person:
         return Sealed(nonce, text) if text else None
 
     @property
+    def shared(self) -> int:
+        """The same number for all who chose alike and of whom the same is known."""
+        return id(self._alike)
+
+    @property
     def alike(self) -> int | None:
         """The same number for all for whom every rule holds alike; None for whoever has something of their own."""
-        return id(self._alike) if self.opted_out is NOTHING and self.reachable else None
+        return self.shared if self.opted_out is NOTHING and self.reachable else None
 
     @property
     def address_tokens(self) -> dict[Channel, str]:

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.deliver.fanout import NONE, SETTLED_EVERY, STRETCH, channels_for, once_more, walk, why_not
+from pipeline.deliver.people import People
+from pipeline.deliver.roll import Roll
 from schemas.base import Level, Severity
 from schemas.delivery import MAX_BATCH
 from schemas.journal import NoticeKind
 from schemas.notice import Manners, Notice, PlayedClock
+from schemas.subscriber import Subscriber
 from tests.deliver.given import AT, EMAIL, SMS, X, batches, group, mail, notice, post, subscriber, text
 
 BOTH = (mail(), text())
@@ -310,3 +313,27 @@ def test_whoever_is_in_no_batch_has_a_reason_and_nobody_else(someone: Any, told:
     reason = why_not(someone, told, heard)
     assert bool(made) == (reason in (None, "never_told"))
     assert {b.channel for b in made} == set(channels_for(someone, told, heard))
+
+
+KINDS = (
+    subscriber("a"),
+    subscriber("b", channels=(SMS,), time_zone="Europe/Berlin"),
+    subscriber("c", channels=(EMAIL, SMS), components=("Billing",)),
+    subscriber("d", components=("search",), language="de"),
+    subscriber("e", audiences=("technical",)),
+    subscriber("f", erased=True),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(KINDS), st.booleans()), max_size=30), st.booleans())
+def test_those_who_chose_alike_are_told_as_if_each_were_looked_at_alone(
+    chosen: list[tuple[Subscriber, bool]], closing: bool
+) -> None:
+    """The people of a worker share what they have in common, and the walk finds the way to them once."""
+    everyone = {f"s{n:02}": one.model_copy(update={"id": f"s{n:02}"}) for n, (one, _) in enumerate(chosen)}
+    people = People(Roll())
+    for one in everyone.values():
+        people.put(one)
+    heard = {f"s{n:02}": frozenset({SMS}) for n, (_, was_told) in enumerate(chosen) if was_told}
+    said = notice(closing=closing, renderings=(*BOTH, mail(language="de")))
+    assert list(walk(said, 0, people, heard)) == list(walk(said, 0, everyone, heard))
