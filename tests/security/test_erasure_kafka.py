@@ -61,10 +61,10 @@ def files_with(folder: Path, text: str) -> list[str]:
 async def test_the_key_is_gone_from_the_files_and_nothing_else(deployment: tuple[Settings, ApacheKafka]) -> None:
     settings, broker = deployment
     vault = Vault.open(settings)
-    row = registration({"audiences": ["customers"], "email": "zelda@hyrule-mail.example"})
     keys = {}
     async with connect.open_producer(settings) as producer:
         for name in ("zelda", "impa"):
+            row = registration({"audiences": ["customers"], "email": f"{name}@hyrule-mail.example"})
             key, event = subscribe(vault, row, name, AT)
             keys[name] = (key.value or b"").decode()
             for outgoing in (key, event):
