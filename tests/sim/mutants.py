@@ -81,7 +81,7 @@ def never_looks_again_who_left() -> Iterator[None]:
 def makes_up_ids() -> Iterator[None]:
     """A message has another id each time that it is sent."""
     number = itertools.count()
-    with patch("agents.sending.intent_id", lambda *_: derived("made up", next(number))):
+    with patch("agents.inhand.intent_ids", lambda *_: lambda _: derived("made up", next(number))):
         yield
 
 

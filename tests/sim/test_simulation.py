@@ -13,8 +13,9 @@ from tests.sim.world import Broken
 
 KEPT = Path(__file__).parent / "seeds.txt"
 """Seeds that once failed, each with what it found; they come first."""
-WITHIN = 400
-"""Seeds in which a planted mistake must be noticed; most are within twenty."""
+WITHIN = 1500
+"""Seeds in which a planted mistake must be noticed; most are within twenty. What shows only when two workers of decide
+journal beside one another takes longest: that is met in one world of eight, and noticed in one of some hundreds."""
 
 
 def kept() -> list[int]:
