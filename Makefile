@@ -38,7 +38,7 @@ kill-rounds: $(STAMP) ## kill -9 of every process at lines that are drawn (ROUND
 	KILL_ROUNDS=$(or $(ROUNDS),50) KILL_SEED=$(or $(SEED),1) $(BIN)/pytest -m chaos -s tests/chaos/test_rounds.py
 
 sim: $(STAMP) ## worlds in which everything breaks, where nobody has looked before (SEEDS=1000)
-	$(BIN)/python -m tests.sim --seeds $(SEEDS) --within 900
+	$(BIN)/python -m tests.sim --seeds $(SEEDS) --within 1200
 
 explore: $(STAMP) ## the property tests with examples never tried before, as often as you like
 	$(BIN)/pytest -m "hypothesis and not kafka and not chaos" --hypothesis-profile explore --timeout 900

@@ -154,11 +154,12 @@ class Deliver:
         spent = Follower(self._settings, [topics.DELIVERY_SPENDING], self._spending.heard)
         signed = Follower(self._settings, [topics.AUDIT_CHECKPOINTS], self._sealing.heard)
         closed = Follower(self._settings, [topics.INCIDENTS_CLOSED], self._closed.heard)
-        one, whole = range(1), (spent, closed, self._policies)
-        for follower, partitions in (*((each, every) for each in whole), (self._operators, one), (signed, one)):
+        of_one, whole = (self._policies, self._operators, signed), (spent, closed)
+        for follower in (*whole, *of_one):
             await follower.start()
-            await follower.assign(partitions)
+            await follower.assign(range(1) if follower in of_one else every)
         await asyncio.gather(*(read.caught_up(partition) for read in whole for partition in every))
+        await self._policies.caught_up(0)
 
     async def _signed(self, event: Event[ParkedOrder]) -> Signature | None:
         """Operators are read up to this moment: whoever was taken away just now orders nothing any more."""
@@ -168,7 +169,7 @@ class Deliver:
 
     async def _releasers(self) -> Collection[str]:
         """The policy is read up to this moment as well: who may give such an order may just have been changed."""
-        await asyncio.gather(*(self._policies.caught_up(partition) for partition in range(self._settings.partitions)))
+        await self._policies.caught_up(0)
         return self._counting.policy.audience.releasers if self._counting.policy else ()
 
     async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:

@@ -74,10 +74,10 @@ class Desks:
     async def start(self) -> None:
         """Connects, and reads what every worker knows of every partition."""
         await self._journal.start()
-        every = range(self._partitions)
+        every, one = range(self._partitions), range(1)
         # an entry is emitted again, and an input decided on, under the policy that is in force, not the first read
         await asyncio.gather(
-            _read_all(self._policies, every), _read_all(self._around, every), _read_all(self._operators, range(1))
+            _read_all(self._policies, one), _read_all(self._around, every), _read_all(self._operators, one)
         )
 
     # --- folds
@@ -147,6 +147,8 @@ class Desks:
         """
         if desk.last is not None and (desk.last[1].incident, desk.last[1].seq) == (incident, seq):
             before, entry, parent = desk.last
+            if self.in_force.version(entry.policy) is None:  # published while we slept, and not read yet
+                await self._policies.caught_up(0)
             if (policy := self.in_force.version(entry.policy)) is not None:
                 await self._emit(notices_of(before, entry, policy), drafts_of(before, entry, policy), entry, parent)
             else:

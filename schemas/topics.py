@@ -130,7 +130,8 @@ PROVIDER_RECEIPTS = Topic(
 )  # fmt: skip
 POLICIES = Topic(
     "policies", (PolicyPublished,), "document set", FOR_EVER_MS,
-    "What is decided under, by hash; every version is kept.", ("operators",), ("decide", "deliver"),
+    "What is decided under, by hash; every version is kept.", ("operators",), ("decide", "deliver"), partitions=1,
+    # One partition: the last that was published is in force, and only there it is the same for everybody.
 )  # fmt: skip
 AUDIT_TURN = Topic(
     "audit.turn", (TurnTaken,), "one partition", 30 * DAY_MS,

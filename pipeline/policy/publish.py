@@ -1,7 +1,7 @@
 """Publishing the policy in the policy directory, and reading which were published.
 
 In force is whichever version was published last and can be used, whatever its name: the decide room goes by the same
-rule. All versions stand in one partition, since only there the last one is the same for everybody.
+rule. The topic has one partition, since only there the last one is the same for everybody.
 """
 
 import getpass
@@ -19,7 +19,6 @@ from schemas import codec, topics
 from schemas.policy import PolicyPublished
 
 SOURCE = "/tocsin/policy"
-PARTITION = 0
 BY = "publishedby"
 """The CloudEvents extension that says who published a version: an operator's name, or the user of the machine."""
 
@@ -50,7 +49,6 @@ async def publish(settings: Settings) -> bool:
         id=wanted.hash,
         source=SOURCE,
         subject=wanted.name,
-        partition=PARTITION,
         extensions={BY: _who(settings)},
     )
     async with connect.open_producer(settings) as producer:

@@ -36,9 +36,7 @@ async def published_raw(settings: Settings, documents: dict[str, str], name: str
     """A record by somebody who did not check it."""
     bad = PolicyPublished(name=name, hash=hash_of(documents), documents=documents)
     async with connect.open_producer(settings) as producer:
-        await connect.send(
-            producer, codec.encode(topics.POLICIES, bad, id=bad.hash, source="/tests", subject=name, partition=0)
-        )
+        await connect.send(producer, codec.encode(topics.POLICIES, bad, id=bad.hash, source="/tests", subject=name))
 
 
 async def test_a_policy_is_published_once_until_it_changes(settings: Settings, directory: Path) -> None:
