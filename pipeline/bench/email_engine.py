@@ -46,7 +46,10 @@ _SESSIONS: Final = 16
 
 @dataclass(frozen=True)
 class Course:
-    """One of the four: how it is reached, and how many mails over how many connections each contender sends."""
+    """One of the four: how it is reached, and how many mails over how many connections each contender sends.
+
+    `content`: what they say.
+    """
 
     name: str
     tls: bool
@@ -56,6 +59,7 @@ class Course:
     ours: int
     loop: int
     source: int
+    content: EmailContent = _CONTENT
 
 
 COURSES: Final = (
@@ -123,7 +127,7 @@ class Track:
         """Our engine, mails a second."""
         sender = self._sender()
         windows = _windows(self.course.ours)
-        envelope = _envelope()
+        envelope = self._envelope()
         queue = iter(windows)
 
         async def work() -> None:
@@ -182,12 +186,12 @@ class Track:
 
     def _message(self) -> bytes:
         sender, reader = self._sender(), _windows(1)[0][0]
-        return sender.prepared(_envelope(), reader).octets(reader, wire_address(reader), now())
+        return sender.prepared(self._envelope(), reader).octets(reader, wire_address(reader), now())
 
-
-def _envelope() -> Envelope:
-    rendering = rendering_of("en", Level.CUSTOMER, _CONTENT)
-    return Envelope("bench", "notice", 1, now(), _CONTENT, rendering.sha256, rendering.language)
+    def _envelope(self) -> Envelope:
+        content = self.course.content
+        rendering = rendering_of("en", Level.CUSTOMER, content)
+        return Envelope("bench", "notice", 1, now(), content, rendering.sha256, rendering.language)
 
 
 def _windows(count: int) -> list[list[Recipient]]:

@@ -255,11 +255,11 @@ def _who_was_told_of_it_is_told_the_end(notices: dict[str, Notice], books: Books
     ended: dict[tuple[str, str], int] = {}
     for (told, recipient), work in books.intents.items():
         about, who = work.about, (told.incident, recipient)
-        if about is None or about.kind in ASIDE or (told.incident, told.seq) in afterwards:
+        if about is None or about.kind in ASIDE:
             continue
         if about.closing:
             ended[who] = max(told.seq, ended.get(who, 0))
-        elif books.taken[told, recipient]:
+        elif books.taken[told, recipient] and (told.incident, told.seq) not in afterwards:
             heard[who] = max(told.seq, heard.get(who, 0))
     for who, seq in heard.items():
         require(ended.get(who, 0) > seq, "I7", "{} was told of it at {} and never that it is over", who, seq)
