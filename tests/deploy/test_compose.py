@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
@@ -191,6 +192,8 @@ def test_the_image_is_built_from_files_that_exist_and_are_let_in() -> None:
         assert (REPOSITORY / path).exists()
         assert f"!{path}" in IGNORED
     assert IGNORED[1] == "*"
+    wheel = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {*wheel["packages"], *wheel["force-include"]} <= {path for paths in copied for path in paths}
 
 
 def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:
