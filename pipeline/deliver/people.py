@@ -1,4 +1,4 @@
-"""People: the subscribers of a partition as its worker holds them, some 600 bytes each with their key.
+"""People: the subscribers of a partition as its worker holds them, some 670 bytes each with their key.
 
 As models they cost 5,000. What many have in common, their choices and what is known of them, is kept once; what is
 theirs alone, the sealed contact and the keyed hashes of their addresses, as one string of bytes.

@@ -1,7 +1,7 @@
 """Signing up: what a form comes to. Whoever signs up hears nothing until they have confirmed that an address is theirs.
 
 The service knows nobody: a known address and an unknown one come to the same records, and to the same answer. That two
-who have one address are one is found when they have confirmed it (`agents.receiving`).
+who have one address are one is found when they have confirmed it (`agents.joining`).
 """
 
 from collections.abc import Mapping
