@@ -283,7 +283,7 @@ class Desks:
     def _copies(self, notice: Notice, entry: JournalEntry, parent: str | None) -> Iterator[Outgoing]:
         """The same bytes for every partition."""
         topic, id = topics.notices(notice.lane), notice.notice_id
-        one = self._emitter.encoded(topic, notice, id, entry.incident, time=entry.at, parent=parent)
+        one = self._emitter.encoded(topic, notice, id=id, subject=entry.incident, time=entry.at, parent=parent)
         for partition in range(self._partitions):
             yield replace(one, partition=partition)
 

@@ -1,6 +1,7 @@
 """How a room writes: one record, awaited until the broker has it. A refused one is an error, never a log line."""
 
 from datetime import datetime
+from typing import Required, TypedDict, Unpack
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
@@ -13,6 +14,17 @@ from schemas.ids import child_of, traceparent
 from schemas.topics import Topic
 
 
+class About(TypedDict, total=False):
+    """What is said of a record beside its data. `parent`: the traceparent of what caused it."""
+
+    id: Required[str]
+    subject: str | None
+    key: str | None
+    partition: int | None
+    time: datetime | None
+    parent: str | None
+
+
 class Emitter:
     """A plain aiokafka producer beside the agents, with the room as CloudEvents source."""
 
@@ -20,44 +32,23 @@ class Emitter:
         self._producer = producer
         self._source = f"tocsin/{room}"
 
-    async def write(
-        self,
-        topic: Topic,
-        data: Message,
-        *,
-        id: str,
-        subject: str | None = None,
-        key: str | None = None,
-        partition: int | None = None,
-        time: datetime | None = None,
-        parent: str | None = None,
-    ) -> RecordMetadata:
-        """Writes `data`; `parent` is the traceparent of what caused it. Raises BrokerError."""
-        return await self.forward(self.encoded(topic, data, id, subject, key, partition, time, parent))
+    async def write(self, topic: Topic, data: Message, **about: Unpack[About]) -> RecordMetadata:
+        """Writes `data`. Raises BrokerError."""
+        return await self.forward(self.encoded(topic, data, **about))
 
-    def encoded(
-        self,
-        topic: Topic,
-        data: Message,
-        id: str,
-        subject: str | None = None,
-        key: str | None = None,
-        partition: int | None = None,
-        time: datetime | None = None,
-        parent: str | None = None,
-    ) -> codec.Outgoing:
+    def encoded(self, topic: Topic, data: Message, **about: Unpack[About]) -> codec.Outgoing:
         """`data` as `write` writes it; what goes to every partition is encoded once."""
-        trace = child_of(parent, id) if parent else traceparent(id, "start")
+        id, parent = about["id"], about.get("parent")
         return codec.encode(
             topic,
             data,
             id=id,
             source=self._source,
-            subject=subject,
-            key=key,
-            time=time,
-            partition=partition,
-            extensions={"traceparent": trace},
+            subject=about.get("subject"),
+            key=about.get("key"),
+            time=about.get("time"),
+            partition=about.get("partition"),
+            extensions={"traceparent": child_of(parent, id) if parent else traceparent(id, "start")},
         )
 
     async def batch(

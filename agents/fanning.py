@@ -13,10 +13,13 @@ from pipeline.clock import Clock
 from pipeline.deliver import fanout
 from pipeline.deliver.fanout import Channels
 from pipeline.deliver.past import got, owed
-from schemas.codec import Record
+from schemas.codec import Event, Headers, Record
 from schemas.delivery import NoticeSuperseded, NoticeWalked
 from schemas.ids import derived
 from schemas.notice import Notice
+
+READ = 64
+"""Notices that are kept read: each comes once for every partition by the same bytes, and all of an event together."""
 
 
 class FanOut:
@@ -29,10 +32,11 @@ class FanOut:
         self._holdings = holdings
         self._clock = clock
         self._turns = turns
+        self._read: dict[tuple[str, Headers, bytes | None], Event[Notice]] = {}
 
     async def handle(self, record: Record) -> bool:
         """Writes the notice's batches for this partition; False if it is not ours any more."""
-        event = await self._dead.decoded(record, Notice)
+        event = await self._event(record)
         if event is None:
             return True
         holding = await self._holdings.get(record.partition)
@@ -55,6 +59,14 @@ class FanOut:
                     await self._progress(notice, holding, stretch.up_to, parent)
                 await self._turns.passes(notice.lane)
         return True
+
+    async def _event(self, record: Record) -> Event[Notice] | None:
+        said = record.topic, record.headers, record.value
+        if (event := self._read.get(said)) is None and (event := await self._dead.decoded(record, Notice)) is not None:
+            while len(self._read) >= READ:
+                self._read.pop(next(iter(self._read)))
+            self._read[said] = event
+        return event
 
     async def _progress(self, notice: Notice, holding: Holding, up_to: str, parent: str | None) -> None:
         if len(holding.subscribers) <= fanout.STRETCH * fanout.SETTLED_EVERY:
