@@ -149,7 +149,7 @@ AUDIT_LOG = Topic(
 )  # fmt: skip
 DEAD_LETTERS = Topic(
     "dead.letters", (DeadLetter,), "original key", 30 * DAY_MS,
-    "Input that could not be used, with reason and origin.", ("decide", "deliver", "record"), ("operators",),
+    "Input that could not be used, with reason and origin.", ("decide", "deliver"), ("operators",),
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pipeline.audit.keys import public_key_path
 from pipeline.audit.places import place_of
 from pipeline.audit.proof import Subject, proof_of
 from pipeline.audit.proof_page import SCRIPT, page
-from pipeline.commands.auditing.asking import At, Export, InArchive, Person, moment_of
+from pipeline.commands.auditing.asking import At, InArchive, Person, moment_of
 from pipeline.commands.auditing.knowing import read
 from pipeline.errors import NotFound
 from pipeline.replay.spans import counted
@@ -27,7 +27,6 @@ def prove_command(
         "proof.json"
     ),
     at: At = None,
-    export: Export = None,
     archive: InArchive = None,
 ) -> None:
     """Prove what someone was told about an incident: entries, their paths to the signed root, the very words.
@@ -35,7 +34,7 @@ def prove_command(
     Nothing of anybody else is in it. Whoever gets it checks it with deploy/check_proof.py and the log's public key.
     """
     until = moment_of(at, "--at")
-    place = place_of(Settings(), export, archive)
+    place = place_of(Settings(), None, archive)
     gathered, messages, words = asyncio.run(read(place, subscriber, until, incident))
     if not messages:
         raise NotFound(f"no provider took a message to {subscriber} about {incident}: `tocsin explain` says why")
