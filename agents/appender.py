@@ -191,7 +191,7 @@ class Appender:
         """What Kafka keeps no more stands in the segments; on another machine these are first made from the archive."""
         if self._segments.size < upto and self._settings.archive is not None:
             log.warning("the log begins with entry %d in its topic: earlier segments come from the archive", upto)
-            await asyncio.to_thread(self._from_archive, Archive(self._settings.archive), upto)
+            await self._copy_earlier(Archive(self._settings.archive), upto)
         while self._held.chain.size < upto:
             if (line := next(on_disk, None)) is None:
                 raise AuditError(
@@ -202,10 +202,11 @@ class Appender:
                 raise AuditError(f"entry {self._held.chain.size} in the segments is damaged: it does not follow on")
             self._take_note()
 
-    def _from_archive(self, archive: Archive, upto: int) -> None:
-        for piece in archive.log():
-            if lines := [line for line in piece if self._segments.size <= index_of(line) < upto]:
-                self._segments.append(lines)
+    async def _copy_earlier(self, archive: Archive, upto: int) -> None:
+        """A thread only reads. What it reads after a cancellation nobody writes: the lock may be another's by then."""
+        lacking = ([line for line in piece if self._segments.size <= index_of(line) < upto] for piece in archive.log())
+        while (lines := await asyncio.to_thread(next, lacking, None)) is not None:
+            self._segments.append(lines)
 
     async def _put_back(self, lost: Iterable[bytes]) -> None:
         """Writes what the broker lost of the log again, the same bytes."""
@@ -284,6 +285,7 @@ class Appender:
             yield
         except BaseException:
             copying.cancel()
+            await asyncio.gather(copying, return_exceptions=True)
             raise
         self._archiver.stop()
         await copying

@@ -7,8 +7,10 @@ When it was reached last stands in a file, so that a restart gains no time.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -29,6 +31,8 @@ from schemas.topics import Topic
 EVERY_S = 5.0
 PIECE_BYTES = 8 * 1024 * 1024
 
+T = TypeVar("T")
+
 log = logging.getLogger("tocsin.archive")
 
 
@@ -48,7 +52,7 @@ class Part:
 
 
 class Archiver:
-    """Copies until it is cancelled; a piece that was begun is written whole, or not at all."""
+    """Copies until it is cancelled; a piece that was begun is written whole first, or not at all."""
 
     def __init__(self, settings: Settings, url: str, clock: Clock) -> None:
         """Raises ConfigurationError where nobody knows such an address."""
@@ -98,7 +102,9 @@ class Archiver:
                 await self._found(topic.name, p) for topic in layout.STOCK for p in await self._partitions(topic)
             ]
             self._opened = True
-        await asyncio.to_thread(self._log.copy)
+        steps = self._log.copying()
+        while await _to_its_end(next, steps, None) is not None:
+            pass
         await self._copy_records()
 
     async def _partitions(self, topic: Topic) -> range:
@@ -146,5 +152,20 @@ class Archiver:
     async def _put(self, part: Part, lines: list[bytes], after: int) -> None:
         if lines:
             name = layout.record_piece(part.topic, part.partition, part.generation, part.next, after)
-            await asyncio.to_thread(self._store.put, name, b"".join(lines))
+            await _to_its_end(self._store.put, name, b"".join(lines))
         part.next = after
+
+
+async def _to_its_end(work: Callable[..., T], *given: object) -> T:
+    """Does `work` in a thread. A cancellation waits for it: nothing writes beside whoever gets the lock next."""
+    running = asyncio.get_running_loop().run_in_executor(None, work, *given)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        running.exception()  # nobody is left to be told
+        raise cancelled
+    return running.result()

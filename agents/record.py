@@ -94,7 +94,10 @@ class RecordRoom:
             await self._let_go()
 
     async def _let_go(self) -> None:
-        """Ends after the batch in hand, with a last checkpoint; in the midst of a long fold, at once."""
+        """Ends after the batch in hand, with a last checkpoint; in the midst of a long fold, at once.
+
+        An archive that hangs does not keep the turn from others; only the lock of this data directory waits for it.
+        """
         task, appender, self._task, self._appender = self._task, self._appender, None, None
         if task is None or appender is None:
             return
@@ -102,7 +105,7 @@ class RecordRoom:
         done, _ = await asyncio.wait({task}, timeout=STOP_WITHIN_S)
         if not done:
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=STOP_WITHIN_S)
 
 
 def build(settings: Settings) -> faust.App:

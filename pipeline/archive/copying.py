@@ -55,21 +55,21 @@ class LogCopy:
                     "Nothing is copied, and sealing stops: give another TOCSIN_ARCHIVE, or its log's data directory"
                 )
 
-    def copy(self) -> int:
-        """Copies what is new, and returns how many entries that were. Raises ArchiveUnreachable."""
+    def copying(self) -> Iterator[int]:
+        """Copies what is new, a piece a step: how many entries that were. Raises ArchiveUnreachable."""
         notes = [(folder, path.read_bytes()) for folder, path in self._notes if path.is_file()]
-        before, lines = self.size, self._lines(self.size)
+        lines = self._lines(self.size)
         while piece := list(islice(lines, PIECE_ENTRIES)):
             self._look()
             name = layout.log_piece(self.size, self.size + len(piece))
             self._store.put(name, b"".join(line + b"\n" for line in piece))
             self.size, self._last = self.size + len(piece), name
+            yield len(piece)
         for folder, note in notes:  # read before the entries, so that there is no note without its entries
             self._put_once(layout.note_name(folder, _size_of(note)), note)
         for name, path in self._keys:
             if path.is_file():
                 self._put_once(name, path.read_bytes())
-        return self.size - before
 
     def _look(self) -> None:
         """Whether it still is the archive that was written to: what was mounted may be gone meanwhile."""

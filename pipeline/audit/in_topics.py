@@ -73,11 +73,15 @@ class InTopics:
                 yield record
 
     def _earlier(self, upto: int) -> Iterator[list[Stored]]:
-        """The entries before this one; none if they are nowhere, which a verification then says."""
-        segments, archive = self._settings.data_dir / "audit" / "segments", self._settings.archive
+        """The entries before this one; none if they are nowhere, which a verification then says.
+
+        On a new machine the segments hold as many as the record room has copied by now: the others the archive has.
+        """
+        segments, archive, read = self._settings.data_dir / "audit" / "segments", self._settings.archive, 0
         if segment_files(segments):
             for batch in batched(islice(read_lines(segments), upto)):
+                read += len(batch)
                 yield list(exported(batch))
-        elif archive is not None:
+        if read < upto and archive is not None:
             for piece in Archive(archive).log():
-                yield list(exported(line for line in piece if index_of(line) < upto))
+                yield list(exported(line for line in piece if read <= index_of(line) < upto))

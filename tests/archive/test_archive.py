@@ -39,7 +39,7 @@ def a_data_dir(directory: Path, log: Log, upto: int | None = None) -> Segments:
 def copied(url: str, directory: Path) -> LogCopy:
     copy = LogCopy(Store(url), directory, EACH)
     copy.open()
-    copy.copy()
+    sum(copy.copying())
     return copy
 
 
@@ -60,8 +60,8 @@ def test_an_archive_holds_the_exact_bytes_and_verifies_by_itself(url: str, tmp_p
     copy = copied(url, tmp_path / "data")
     segments.append(log.values[13:])
     checkpoint_path(tmp_path / "data").write_bytes(log.checkpoint())
-    assert copy.copy() == 12
-    assert copy.copy() == 0
+    assert sum(copy.copying()) == 12
+    assert sum(copy.copying()) == 0
     assert [line for piece in Archive(url).log() for line in piece] == log.values
     result = asyncio.run(verified(InArchive(url)))
     assert (result.ok, result.entries, result.signed) == (True, 25, 25)
@@ -93,7 +93,7 @@ def test_whatever_is_done_to_an_archive_is_found(tamper: str, tmp_path: Path) ->
     copy = copied(str(folder), tmp_path / "data")
     segments.append(log.values[9:])
     checkpoint_path(tmp_path / "data").write_bytes(log.checkpoint())
-    copy.copy()
+    sum(copy.copying())
     first, second = sorted((folder / "log").iterdir())
     match tamper:
         case "changed":
@@ -114,14 +114,14 @@ def test_a_place_that_holds_less_than_before_is_not_taken_for_the_archive(tmp_pa
     folder.rename(tmp_path / "unmounted")
     folder.mkdir()
     with pytest.raises(ArchiveUnreachable, match="which it had: is it mounted"):
-        copy.copy()
+        sum(copy.copying())
     again = LogCopy(Store(str(folder)), tmp_path / "data", EACH)
     with pytest.raises(ArchiveUnreachable, match="holds 0 entries, and held 9 before"):
         again.open(at_least=9)
     assert not list(folder.rglob("*.jsonl"))
     folder.rmdir()
     (tmp_path / "unmounted").rename(folder)
-    assert copy.copy() == 16
+    assert sum(copy.copying()) == 16
 
 
 def test_a_place_without_a_log_is_not_verified(url: str) -> None:
