@@ -18,10 +18,11 @@ from pipeline.audit.checkpoint import witness_key_path
 from pipeline.audit.keys import public_key_path
 from pipeline.broker import connect, runfile, topics
 from pipeline.broker.embedded import CAVEAT, EmbeddedBroker
+from pipeline.broker.keeping import cancelled, keep, while_it_runs
 from pipeline.broker.locks import held
 from pipeline.broker.process import PORTS, is_free
 from pipeline.broker.putback import put_back, said
-from pipeline.errors import BrokerError, ConfigurationError, TocsinError
+from pipeline.errors import ConfigurationError, TocsinError
 from pipeline.policy.publish import publish_or_keep
 from pipeline.private_keys import PrivateKeys, handed_to, keys_of
 from pipeline.processes import Say, Supervised, last_line
@@ -35,7 +36,6 @@ RESTARTS_BEFORE_READY = 2
 POLL_S = 0.05
 STAY = {"sandbox", "witness"}
 """What the rooms need until their end."""
-POLL_BROKER_S = 0.5
 
 
 class Supervisor:
@@ -94,9 +94,7 @@ class Supervisor:
             await self._sweep()
             self._open.callback(self.up_file.unlink, missing_ok=True)
             await self._start_broker()
-            await self._restore()
-            if (said := await publish_or_keep(self.settings)) is not None:
-                self._say(said)
+            await (self._prepare() if self.broker is None else while_it_runs(self.broker, self._prepare()))
             if self._with_sandbox:
                 await self._start_sandbox()
             if self._with_witness:
@@ -160,35 +158,17 @@ class Supervisor:
         if self.broker is not None and (lost := await put_back(self.settings)):
             self._say(said(lost))
 
+    async def _prepare(self) -> None:
+        """The topics, and the policy in force."""
+        await self._restore()
+        if (said := await publish_or_keep(self.settings)) is not None:
+            self._say(said)
+
     def _keep_watch(self) -> None:
         if self.broker is not None:
-            keeper = asyncio.create_task(self._keep_broker(self.broker), name="keep the broker")
-            self._open.push_async_callback(_cancelled, keeper)
-
-    async def _keep_broker(self, broker: EmbeddedBroker) -> None:
-        while True:
-            if broker.has_died:
-                self._say(f"the embedded broker died and is started again [{broker.log_file}]")
-                await self._bring_back(broker)
-            await asyncio.sleep(POLL_BROKER_S)
-
-    async def _bring_back(self, broker: EmbeddedBroker) -> None:
-        """The rooms are killed first: none may read on, or send, while the topics lack what was written to them.
-
-        The groups of the embedded broker do not always take a member of before its restart back, either.
-        """
-        rooms = [self.processes[room] for room in self._rooms if room in self.processes]
-        await asyncio.gather(*(room.kill() for room in rooms))
-        while True:
-            try:
-                if not broker.is_running:  # one that runs is only slow: another start may find its port taken
-                    await broker.restart()
-                await self._restore()
-                break
-            except BrokerError as error:
-                self._say(f"{error}; tried again")
-                await asyncio.sleep(POLL_BROKER_S)
-        await asyncio.gather(*(room.start() for room in rooms))
+            rooms = [process for name, process in self.processes.items() if name in self._rooms]
+            keeping = keep(self.broker, restore=self._restore, rooms=rooms, say=self._say)
+            self._open.push_async_callback(cancelled, asyncio.create_task(keeping, name="keep the broker"))
 
     async def _start_sandbox(self) -> None:
         run_file = self.settings.data_dir / "run" / "sandbox.json"
@@ -269,13 +249,6 @@ class Supervisor:
         _, alive = await asyncio.to_thread(psutil.wait_procs, list(orphans.values()), 30)
         for process in alive:
             process.kill()
-
-
-async def _cancelled(task: "asyncio.Task[None]") -> None:
-    """Said until it is heard: aiokafka swallows a cancellation that comes while one of its clients starts or stops."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1.0)
 
 
 def _ready_file(settings: Settings, name: str) -> Callable[[int], bool]:

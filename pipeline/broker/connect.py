@@ -114,10 +114,19 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
     spare: Spare | None = None
 
     async def stop(self) -> None:
-        """Flushes and disconnects."""
-        await super().stop()
-        if self.spare is not None:
-            self.spare.close()
+        """Flushes and disconnects. Cancelled while it flushes, it gives up what the broker has not taken.
+
+        aiokafka's own would leave its sender at work: it would write once the broker is there again.
+        """
+        try:
+            await super().stop()
+        except asyncio.CancelledError:
+            await self._sender.close()
+            await self.client.close()
+            raise
+        finally:
+            if self.spare is not None:
+                self.spare.close()
 
 
 async def producer(settings: Settings) -> Producer:
