@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 
 from agents.app import Background, die, make_app, ready
 from agents.deadletters import DeadLetters
@@ -15,6 +16,7 @@ from agents.follow import Follower
 from agents.lanes import serve
 from pipeline import clock
 from pipeline.broker import connect
+from pipeline.commands.lag import WORKED_OFF, committed
 from pipeline.operators import Registry
 from pipeline.settings import Settings
 from pipeline.vault import Vault
@@ -22,6 +24,7 @@ from schemas import topics
 from schemas.codec import Record
 
 ROOM = "decide"
+INPUTS = WORKED_OFF[ROOM]
 
 log = logging.getLogger("tocsin.decide")
 
@@ -39,9 +42,7 @@ class Decide:
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.task(self._start)
-        source = self.app.topic(
-            topics.INCIDENT_EVENTS.name, topics.INCIDENT_COMMANDS.name, key_serializer="raw", value_serializer="raw"
-        )
+        source = self.app.topic(*(topic.name for topic in INPUTS), key_serializer="raw", value_serializer="raw")
         self.app.agent(source, name="decide", concurrency=1)(self._work)
 
     async def _work(self, stream: Any) -> None:
@@ -56,6 +57,7 @@ class Decide:
                 DeadLetters(emitter, self._vault, ROOM),
                 self._follow,
                 Registry(self._vault),
+                self._acknowledged,
                 clock.now,
                 partitions=self._settings.partitions,
                 sandbox=self._settings.sandbox,
@@ -68,6 +70,15 @@ class Decide:
 
     def _follow(self, of: Iterable[topics.Topic], apply: Callable[[Record], None]) -> Follower:
         return Follower(self._settings, of, apply)
+
+    async def _acknowledged(self, partitions: Collection[int]) -> Mapping[tuple[str, int], int]:
+        parts = [(topic.name, partition) for topic in INPUTS for partition in partitions]
+        try:
+            async with connect.open_admin(self._settings) as admin:
+                return await committed(admin, ROOM, parts)
+        except KafkaError as error:  # then all counts as not acknowledged: to emit twice is better than never
+            log.warning("what the inputs' group has acknowledged is not known: %r", error)
+            return {}
 
     async def _assigned(self, _app: faust.App, assigned: Iterable[Any], **_: Any) -> None:
         self._background.run(self._own({tp.partition for tp in assigned if tp.topic == topics.INCIDENT_EVENTS.name}))

@@ -10,14 +10,21 @@ from schemas.base import Message
 from schemas.codec import Event, Record, Undecodable
 from schemas.journal import JournaledInput, JournalEntry, VirtualClock
 
+Told = tuple[IncidentState, JournalEntry, str | None]
+"""An entry with the state before it, and the traceparent that it carries."""
+
 
 @dataclass
 class Desk:
     """One partition's incidents, and its last journal entry with the state before it."""
 
     partition: int
+    reading: bool = False
+    """Whether the fold has begun: what an earlier group's still brings does not begin at the beginning."""
     incidents: dict[str, IncidentState] = field(default_factory=dict)
-    last: tuple[IncidentState, JournalEntry, str | None] | None = None
+    last: Told | None = None
+    others: dict[tuple[str, int], Told] = field(default_factory=dict)
+    """What somebody else wrote since it was opened: whoever did may have lost the partition before it was emitted."""
     next_offset: int = 0
     void: set[int] = field(default_factory=set)
     """Offsets of entries that do not count: another worker's was the first of its number, or the incident is closed."""

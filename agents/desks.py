@@ -7,12 +7,12 @@ knows by id what it has told already.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from agents.clockwork import SOURCE, Clockwork
 from agents.deadletters import DeadLetters
-from agents.desk import Desk, journaled_input
+from agents.desk import Desk, Told, journaled_input
 from agents.emit import Emitter
 from agents.holdings import Following
 from agents.inforce import InForce
@@ -37,6 +37,10 @@ from schemas.rendering import Rendering
 Follow = Callable[[Iterable[topics.Topic], Callable[[Record], None]], Following]
 """A follower of these topics that hands each record to that function."""
 
+Part = tuple[str, int]
+Acknowledged = Callable[[Collection[int]], Awaitable[Mapping[Part, int]]]
+"""Up to which offset the inputs of these partitions were acknowledged, whoever had them; 0 where it does not say."""
+
 log = logging.getLogger("tocsin.decide")
 
 
@@ -49,6 +53,7 @@ class Desks:
         dead: DeadLetters,
         follow: Follow,
         registry: Registry,
+        acknowledged: Acknowledged,
         clock: Clock,
         *,
         partitions: int,
@@ -57,6 +62,7 @@ class Desks:
         self._emitter = emitter
         self._dead = dead
         self._registry = registry
+        self._acknowledged = acknowledged
         self._partitions = partitions
         self._sandbox = sandbox
         self.clockwork = Clockwork(emitter, clock)
@@ -84,7 +90,7 @@ class Desks:
 
     def _journaled(self, record: Record) -> None:
         desk = self._desks.get(record.partition)
-        if desk is None:
+        if desk is None or not desk.reading:
             return
         try:
             event = codec.decode(record, JournalEntry)
@@ -94,6 +100,8 @@ class Desks:
             return
         if desk.apply(event.data, record.offset, event.extensions.get("traceparent")):
             self.clockwork.note(record.partition, event.data)
+            if desk.opened.is_set() and desk.last is not None:
+                desk.others[event.data.incident, event.data.seq] = desk.last
 
     def _seen_around(self, record: Record) -> None:
         try:
@@ -130,30 +138,49 @@ class Desks:
             if self._desks is not desks:
                 return
             await self._journal.assign(())
+            for desk in desks.values():
+                desk.reading = True
             await self._journal.assign(desks)
+            acknowledged = await self._acknowledged(desks)
             for desk in list(desks.values()):
-                await self._open(desk)
+                await self._open(desk, acknowledged)
 
-    async def _open(self, desk: Desk) -> None:
-        await self._journal.caught_up(desk.partition)
-        if self._desks.get(desk.partition) is desk and desk.last is not None:
-            await self._emit_again(desk, desk.last[1].incident, desk.last[1].seq)
-        desk.opened.set()
-
-    async def _emit_again(self, desk: Desk, incident: str, seq: int) -> None:
+    async def _open(self, desk: Desk, acknowledged: Mapping[Part, int]) -> None:
         """Emits a partition's last entry once more: whoever journaled it may have died before its notices were out.
 
-        Every earlier one was emitted before the next was journaled.
+        Every earlier one was emitted before the next was journaled. So was this one where its input is acknowledged;
+        and then it may be of long ago, and whoever came since is not to hear of it.
         """
-        if desk.last is not None and (desk.last[1].incident, desk.last[1].seq) == (incident, seq):
-            before, entry, parent = desk.last
-            if self.in_force.version(entry.policy) is None:  # published while we slept, and not read yet
-                await self._policies.caught_up(0)
-            if (policy := self.in_force.version(entry.policy)) is not None:
-                await self._emit(notices_of(before, entry, policy), drafts_of(before, entry, policy), entry, parent)
-            else:
-                log.error("the notices of %s/%d are not emitted again: policy %s cannot be used (any more)",
-                          entry.incident, entry.seq, entry.policy)  # fmt: skip
+        await self._journal.caught_up(desk.partition)
+        if self._desks.get(desk.partition) is desk and desk.last is not None:
+            given = desk.last[1].input
+            if given.offset >= acknowledged.get((given.topic, given.partition), 0):
+                await self._emit_again(desk.last)
+        desk.opened.set()
+
+    async def _came_again(self, desk: Desk, record: Record, incident: str, seq: int) -> None:
+        """An input that is in the journal already. What upstream says twice was emitted when it came first."""
+        told = _at_hand(desk, incident, seq)
+        if told is not None and _place(told[1].input) == _place(record):
+            await self._emit_again(told)
+            desk.others.pop((incident, seq), None)
+
+    async def _emit_again(self, told: Told) -> None:
+        before, entry, parent = told
+        if self.in_force.version(entry.policy) is None:  # published while we slept, and not read yet
+            await self._policies.caught_up(0)
+        if (policy := self.in_force.version(entry.policy)) is None:
+            log.error("the notices of %s/%d are not emitted again: policy %s cannot be used (any more)",
+                      entry.incident, entry.seq, entry.policy)  # fmt: skip
+            return
+        try:
+            notices, drafts = notices_of(before, entry, policy), drafts_of(before, entry, policy)
+        except (
+            Exception
+        ):  # every worker that takes the partition over would end by it, and all its incidents stand still
+            log.exception("the notices of %s/%d cannot be made once more", entry.incident, entry.seq)
+            return
+        await self._emit(notices, drafts, entry, parent)
 
     def awaited(self, partition: int, incident: str, wake_id: str) -> bool:
         """Whether this call of the clock is still to come."""
@@ -196,7 +223,7 @@ class Desks:
                 return True
             before = desk.state(incident)
             if (seq := before.entry_of(given.source, given.id)) is not None:
-                await self._emit_again(desk, incident, seq)
+                await self._came_again(desk, record, incident, seq)
                 return True
             try:
                 decided = decide(before, self._surrounded(before, given, policy), policy)
@@ -224,6 +251,7 @@ class Desks:
                 if self._desks.get(desk.partition) is not desk or written.offset in desk.void:
                     continue
             await self._emit(decided.notices, decided.drafts, decided.entry, parent)
+            desk.others.pop((incident, decided.entry.seq), None)
             failpoints.hit("decide.after_notices")
             return True
         return False
@@ -235,7 +263,8 @@ class Desks:
     async def _refuse(self, desk: Desk, record: Record, incident: str, given: JournaledInput) -> None:
         """What comes of a closed incident. The order to close it, once more: whoever obeyed may have died since."""
         if given.type == Close.TYPE:
-            await self._emit_again(desk, incident, given.data["seq"] + 1)
+            if (told := _at_hand(desk, incident, given.data["seq"] + 1)) is not None:
+                await self._emit_again(told)
         elif given.type != Wake.TYPE:  # a call that comes late is nobody's loss
             detail = f"{incident} ended long ago and is closed: say it under a new id, as an incident of its own"
             await self._dead.bury(record, Undecodable("incident_closed", detail))
@@ -286,6 +315,16 @@ class Desks:
         one = self._emitter.encoded(topic, notice, id=id, subject=entry.incident, time=entry.at, parent=parent)
         for partition in range(self._partitions):
             yield replace(one, partition=partition)
+
+
+def _at_hand(desk: Desk, incident: str, seq: int) -> Told | None:
+    if desk.last is not None and (desk.last[1].incident, desk.last[1].seq) == (incident, seq):
+        return desk.last
+    return desk.others.get((incident, seq))
+
+
+def _place(of: Record | JournaledInput) -> tuple[str, int, int]:
+    return of.topic, of.partition, of.offset
 
 
 async def _read_all(follower: Following, partitions: Iterable[int]) -> None:

@@ -17,7 +17,7 @@ from pipeline import subscribers
 from pipeline.deliver.census import Tally
 from pipeline.deliver.forgetting import NOBODY, Forgetting
 from pipeline.deliver.ledger import Ledger
-from pipeline.deliver.people import People
+from pipeline.deliver.people import People, Someone
 from pipeline.deliver.roll import Roll
 from pipeline.deliver.store import Place
 from pipeline.deliver.work import Told, Work
@@ -105,16 +105,16 @@ class Holding:
         if after is None:
             return
         now = self.subscribers.put(after)
-        if after.erased:
-            # the tombstone of a key is gone after a while, for who starts from a file; that they were erased never is
+        if _is_gone(after):
+            # the tombstone of a key is gone after a while, for who starts from a file; that they are gone never is
             self.subscribers.put_key(subscriber, None)
         if self.tally is not None:
             self.tally.change(before, now)
 
     def _key(self, subscriber: str, key: SubscriberKey) -> None:
-        """A key that comes after the erasure, from whoever did not know of it yet, opens nothing."""
+        """A key that comes after the erasure or the merging, from whoever did not know of it yet, opens nothing."""
         known = self.subscribers.get(subscriber)
-        if known is None or not known.erased:
+        if known is None or not _is_gone(known):
             self.subscribers.put_key(subscriber, key)
 
     def wait(self, wake: DeliveryWake) -> None:
@@ -153,6 +153,10 @@ class Holding:
         told = Told(batch.incident, batch.seq, batch.channel)
         works = (self.ledger.work(told, recipient) for recipient in batch.recipients)
         return any(w is None or (not w.terminal and w.attempt < batch.attempt) for w in works)
+
+
+def _is_gone(someone: Someone) -> bool:
+    return someone.erased or someone.merged_into is not None
 
 
 def _turns(batch: DeliveryBatch) -> Iterator[tuple[Told, str, int]]:
@@ -280,6 +284,7 @@ class Holdings:
         Those that were ours before too: another worker may have had them in between, if we were thought dead.
         """
         self._said += 1
+        self._settled.clear()
         said, new = self._said, partitions - self._held.keys()
         found = {partition: await self._kept(partition) for partition in sorted(new)}
         if said != self._said:  # the group has said something else meanwhile
@@ -295,7 +300,7 @@ class Holdings:
         starts = {(topic, p): place.next for p, one in found.items() for topic, place in one.places.items()}
         await self._follower.assign(partitions, starts)
         for holding in ours:
-            self._in_background(self._open(holding))
+            self._in_background(self._open(holding, said))
 
     async def _kept(self, partition: int) -> Holding:
         """The partition's holding as it was kept, if the topics still are what they were then."""
@@ -353,10 +358,10 @@ class Holdings:
         if holding is not None:
             holding.apply(record)
 
-    async def _open(self, holding: Holding) -> None:
+    async def _open(self, holding: Holding, said: int) -> None:
         try:
             await self._follower.caught_up(holding.partition)
-            if self._is_ours(holding):
+            if said == self._said and self._is_ours(holding):
                 await self._take_over(holding)
                 holding.opened.set()
         except asyncio.CancelledError:

@@ -39,7 +39,10 @@ async def trimming(settings: Settings) -> AsyncIterator[None]:
 async def _every_day() -> None:
     await asyncio.sleep(FIRST_S)
     while True:
-        await once()
+        try:
+            await once()
+        except OSError as error:
+            log.error("nothing could be trimmed, which is tried again in a day: %s", error)
         await asyncio.sleep(EVERY_S)
 
 

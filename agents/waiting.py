@@ -144,7 +144,9 @@ class Waiting:
                 attempt=work.attempt + 1,
                 outcomes=(Outcome(recipient=recipient, result=Result.PARKED, reason="waiting_work_lost"),),
             )
-            await self._records.write(holding, told.incident, ended, derived("lost", *told, recipient), None)
+            await self._records.write(
+                holding, told.incident, ended, derived("lost", *told, recipient, work.attempt), None
+            )
 
 
 def _wake(work: InHand, due: datetime, waiting: Sequence[Outcome], turn: int) -> DeliveryWake:

@@ -46,9 +46,17 @@ class Sequel:
 def drop_voids(aside: Sequence[Item], size: int, sealed_ids: Collection[str]) -> tuple[list[Item], int]:
     """What is left of `aside` without the appends of one who was no longer the appender, and how many those were.
 
-    Such an append has the index of an entry that links, and holds a record that is sealed.
+    Such an append has the index of an entry that links, and holds a record that is sealed; or it follows on such a one,
+    as the commitment to its recipients does, whose id hangs on a seed that nobody else drew.
     """
-    left = [item for item in aside if item.index is None or item.index >= size or item.record_id not in sealed_ids]
+    left: list[Item] = []
+    void: set[bytes] = set()
+    for item in aside:
+        inside = item.index is not None and item.index < size
+        if inside and (item.record_id in sealed_ids or item.prev in void):
+            void.add(item.leaf)
+        else:
+            left.append(item)
     return left, len(aside) - len(left)
 
 

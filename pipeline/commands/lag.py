@@ -40,7 +40,7 @@ async def lags(settings: Settings) -> dict[str, int]:
 async def left_to(room: str, admin: Any, reader: Any, settings: Settings) -> int:
     """What one of the rooms that acknowledge has before it, for whoever looks again and again by the same clients."""
     begins, ends = await _bounds(reader, WORKED_OFF[room], settings)
-    return behind(begins, ends, await _committed(admin, f"tocsin-{room}", list(ends)))
+    return behind(begins, ends, await committed(admin, room, list(ends)))
 
 
 def behind(begins: Mapping[Part, int], ends: Mapping[Part, int], reached: Mapping[Part, int]) -> int:
@@ -60,9 +60,13 @@ async def _bounds(
     return {(p.topic, p.partition): begins[p] for p in parts}, {(p.topic, p.partition): ends[p] for p in parts}
 
 
-async def _committed(admin: Any, group: str, parts: list[Part]) -> dict[Part, int]:
+async def committed(admin: Any, room: str, parts: list[Part]) -> dict[Part, int]:
+    """Up to where a room has acknowledged what stands in these partitions; without those that it never did.
+
+    Raises aiokafka's KafkaError.
+    """
     asked = [TopicPartition(topic, number) for topic, number in parts]
-    told = await admin.list_consumer_group_offsets(group, partitions=asked)
+    told = await admin.list_consumer_group_offsets(f"tocsin-{room}", partitions=asked)
     return {(part.topic, part.partition): place.offset for part, place in told.items() if place.offset >= 0}
 
 

@@ -108,7 +108,7 @@ class Store:
         people = People(roll)
         try:
             return people, self._read(people)
-        except (sqlite3.DatabaseError, ValidationError, ValueError) as error:
+        except (sqlite3.DatabaseError, ValidationError, ValueError, LookupError) as error:
             self._anew(error)
             return People(roll), {}
 

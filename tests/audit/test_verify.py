@@ -1,6 +1,7 @@
 import json
 import random
 import re
+import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -15,11 +16,15 @@ from hypothesis import strategies as st
 
 from pipeline.audit.findings import Finding, Kind, Result
 from pipeline.audit.note import Checkpoint, PublicKey, sign
+from pipeline.audit.people import commitment_of
+from pipeline.audit.seal import Sealed, seal, seal_own, source_of
 from pipeline.audit.tree import leaf_hash
 from pipeline.audit.verify import Vouchers, exported, verify
 from pipeline.audit.vouching import published
 from pipeline.audit.witness import Witness, request_for
-from tests.audit.logs import NAME, Log, a_log, receipt, seal_all
+from schemas import topics
+from tests.audit.logs import NAME, Log, a_log, receipt, record, seal_all
+from tests.deliver.given import intended
 
 LOG = a_log()
 K = Kind
@@ -281,6 +286,26 @@ def test_the_appends_of_one_who_was_no_longer_the_appender_are_voids_in_the_topi
         result = verify(stored, voids_allowed=True)
         assert (result.ok, result.entries, result.voids) == (True, 8, len(zombie))
         assert not verify(stored).ok
+
+
+def test_the_commitment_that_follows_on_a_void_is_a_void_as_well():
+    """Its id hangs on the seed of the entry that it is about, and each appender draws its own."""
+    before = seal_all([receipt(0)])
+
+    def sealed(*seqs: int) -> list[Sealed]:
+        chain, found = before[-1].chain, []
+        for seq in seqs:
+            about = intended("s1", "s2", seq=seq)
+            one = record(topics.DELIVERY_RECORDS_TOPIC, about, id=f"i-{seq}", subject="INC-1", offset=seq)
+            found.append(seal(chain, one, source_of(one), secrets.token_bytes(16)))
+            entry = found[-1].entry
+            found.append(seal_own(found[-1].chain, commitment_of(entry), entry.appended_at))
+            chain = found[-1].chain
+        return found
+
+    late, ours = sealed(2), sealed(2, 3)
+    result = verify([(one.value, None) for one in (*before, *ours, *late)], voids_allowed=True)
+    assert (result.ok, result.entries, result.voids) == (True, 5, 2)
 
 
 def test_voids_before_the_entry_that_links_are_passed_over_too():

@@ -15,13 +15,13 @@ from agents.receiving import Receiving
 from pipeline.deliver.store import Place
 from pipeline.deliver.work import Told
 from pipeline.registrations import registration
-from pipeline.subscribers import subscribe
+from pipeline.subscribers import event_record, subscribe
 from schemas import codec, topics
 from schemas.base import Channel
 from schemas.codec import Outgoing, Record
 from schemas.delivery import DeliveriesIntended
 from schemas.receipt import KeywordReceived
-from schemas.subscriber import Stopped
+from schemas.subscriber import Merged, Stopped
 from tests.deliver.given import intended
 from tests.deliver.world import Fault, Process, World
 
@@ -122,6 +122,42 @@ async def test_a_partition_that_came_back_is_open_only_when_its_fold_has_caught_
     assert not holdings.lasts(before, turn)
     follower.done.set()
     assert await asyncio.wait_for(again, 5) is before
+
+
+async def test_a_partition_is_opened_by_its_own_opening_and_by_none_that_was_begun_before_it_was_lost() -> None:
+    followed: list[asyncio.Event] = []
+
+    class Steps(Slow):
+        async def caught_up(self, partition: int, *topics: topics.Topic) -> None:
+            followed.append(asyncio.Event())
+            await followed[-1].wait()
+
+    follower = Steps(lambda _record: None)
+    holdings = Holdings(lambda _apply: follower, nothing_to_take_over, Keeping(None))
+    await holdings.own({0})
+    while not followed:
+        await asyncio.sleep(0)
+    holdings.suspend()
+    holdings.release()
+    await holdings.own({0})
+    while len(followed) < 2:
+        await asyncio.sleep(0)
+    again = asyncio.create_task(holdings.get(0))
+    followed[0].set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not again.done(), "what another worker did meanwhile is not folded yet"
+    followed[1].set()
+    assert await asyncio.wait_for(again, 5) is not None
+
+
+def test_the_key_of_who_was_merged_is_gone_without_its_tombstone_and_does_not_come_back() -> None:
+    key, someone = subscribed(World(Random(1)))
+    merged = event_record("s1", Merged(into="another", channels=(Channel.EMAIL,)), AT)
+    for order in ((key, someone, merged), (someone, merged, key)):
+        holding = held(*order)
+        assert holding.subscribers["s1"].merged_into == "another"
+        assert holding.subscribers.key("s1") is None
 
 
 def test_an_opt_out_in_structured_mode_is_folded_as_its_agent_takes_it() -> None:

@@ -1,20 +1,19 @@
 """The decide room's desks while its group forms again and again, and its policies when a bad one is published."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 
 from agents.desks import Desks
-from agents.emit import Emitter
 from agents.inforce import InForce
 from pipeline import clock, policy
 from pipeline.operators import Registry
 from pipeline.vault import Vault
 from schemas import codec, topics
-from schemas.base import Lane, Severity
+from schemas.base import Severity
 from schemas.codec import Outgoing, Record
 from schemas.incident import IncidentOpened
 from schemas.policy import PolicyPublished, hash_of
@@ -37,6 +36,10 @@ class Journal:
         await self.done.wait()
 
 
+async def nothing_acknowledged(_partitions: Collection[int]) -> Mapping[tuple[str, int], int]:
+    return {}
+
+
 @pytest.fixture
 def journal() -> Journal:
     return Journal()
@@ -45,7 +48,10 @@ def journal() -> Journal:
 @pytest.fixture
 def desks(journal: Journal) -> Desks:
     vault, nobody = Vault.of(b"a secret for tests, 32 characters"), cast(Any, None)
-    return Desks(nobody, nobody, lambda *_: cast(Any, journal), Registry(vault), clock.now, partitions=1, sandbox=False)
+    return Desks(
+        nobody, nobody, lambda *_: cast(Any, journal), Registry(vault), nothing_acknowledged, clock.now,
+        partitions=1, sandbox=False,
+    )  # fmt: skip
 
 
 def record(outgoing: Outgoing, offset: int = 0) -> Record:
@@ -92,65 +98,3 @@ async def test_of_a_policy_that_cannot_be_used_the_last_good_one_stays_in_force(
             record(codec.encode(topics.POLICIES, published, id=published.hash, source="/tests", subject=published.name))
         )
     assert (await in_force.policy()).hash == good.hash
-
-
-class Written(NamedTuple):
-    """Where a record stands."""
-
-    offset: int
-
-
-class Pen(Emitter):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        self._source, self.written = "tests", list[Outgoing]()
-
-    async def forward(self, outgoing: Outgoing) -> Any:
-        self.written.append(outgoing)
-        return Written(self.number(outgoing.topic) - 1)
-
-    def number(self, topic: str) -> int:
-        return sum(outgoing.topic == topic for outgoing in self.written)
-
-
-class Behind:
-    """A follower that has read nothing until it is asked to read up to the end."""
-
-    def __init__(self, records: Iterable[Record], apply: Callable[[Record], None]) -> None:
-        self._left, self._apply = list(records), apply
-
-    async def assign(self, partitions: Iterable[int]) -> None: ...
-
-    async def caught_up(self, partition: int) -> None:
-        while self._left:
-            self._apply(self._left.pop(0))
-
-
-async def test_an_entry_is_emitted_again_though_its_policy_was_published_while_the_worker_slept(
-    make_settings: MakeSettings,
-) -> None:
-    good = policy.load(make_settings().policy_dir)
-    published = record(codec.encode(topics.POLICIES, good, id=good.hash, source="/tests", subject=good.name))
-    vault, nobody = Vault.of(b"a secret for tests, 32 characters"), cast(Any, None)
-
-    def worker(pen: Pen, journal: Iterable[Record] = ()) -> Desks:
-        there = {topics.POLICIES.name: [published], topics.INCIDENT_JOURNAL.name: journal}
-
-        def follow(of: Iterable[topics.Topic], apply: Callable[[Record], None]) -> Any:
-            first, *others = of
-            return Behind(() if others else there.get(first.name, ()), apply)
-
-        return Desks(pen, nobody, follow, Registry(vault), clock.now, partitions=1, sandbox=False)
-
-    first, second = Pen(), Pen()
-    died = worker(first)
-    died.in_force.published(published)
-    await died.own({0})
-    assert await died.handle(opened())
-    journaled = [record(one) for one in first.written if one.topic == topics.INCIDENT_JOURNAL.name]
-    notices = topics.notices(Lane.FIRST).name
-    await worker(second, journaled).own({0})
-    told, again = ([one.value for one in pen.written if one.topic == notices] for pen in (first, second))
-    assert told
-    assert again == told

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from agents.closed import ClosedIncidents
+from agents.desk import Told
 from agents.desks import Desks
 from agents.holdings import Holdings
 from agents.inhand import Records
@@ -18,6 +19,7 @@ from pipeline.trimming.needs import Front
 from schemas import topics
 from schemas.delivery import Outcome, Result
 from schemas.ids import derived
+from schemas.journal import IncidentClosed
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def forgets_what_was_under_way() -> Iterator[None]:
 def does_not_emit_again() -> Iterator[None]:
     """Whoever takes a partition over trusts that its last entry's notices are out."""
 
-    async def nothing(self: Desks, desk: Any, incident: str, seq: int) -> None: ...
+    async def nothing(self: Desks, told: Told) -> None: ...
 
     with patch.object(Desks, "_emit_again", nothing):
         yield
@@ -144,9 +146,9 @@ def closes_and_says_so_to_nobody() -> Iterator[None]:
     """Whoever takes over after a death between the journal and `incidents.closed` leaves it at that."""
     emit_again = Desks._emit_again
 
-    async def but_closed(self: Desks, desk: Any, incident: str, seq: int) -> None:
-        if incident not in desk.closed:
-            await emit_again(self, desk, incident, seq)
+    async def but_closed(self: Desks, told: Told) -> None:
+        if not any(isinstance(decision, IncidentClosed) for decision in told[1].decisions):
+            await emit_again(self, told)
 
     with patch.object(Desks, "_emit_again", but_closed):
         yield

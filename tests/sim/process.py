@@ -4,7 +4,7 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -208,11 +208,16 @@ class Deciding(Process):
     def __init__(self, world: "World", group: Group, name: str) -> None:
         super().__init__(world, group, name)
         self.desks = Desks(
-            self.pen, self.letters, self.follow, Registry(VAULT), self.now, partitions=PARTITIONS, sandbox=False
-        )
+            self.pen, self.letters, self.follow, Registry(VAULT), self._acknowledged, self.now,
+            partitions=PARTITIONS, sandbox=False,
+        )  # fmt: skip
         self.consumer = Consumer(
             self, [((topics.INCIDENT_EVENTS.name, topics.INCIDENT_COMMANDS.name), self.desks.handle)]
         )
+
+    async def _acknowledged(self, _partitions: Collection[int]) -> Mapping[tuple[str, int], int]:
+        await self.step()
+        return dict(self.group.committed)
 
     async def start(self) -> None:
         await self.desks.start()
