@@ -155,8 +155,11 @@ class Supervisor:
     async def _restore(self) -> None:
         """All topics, with all that this machine wrote to them, before anybody reads on."""
         await topics.ensure(self.settings)
-        if self.broker is not None and (lost := await put_back(self.settings)):
+        if self.broker is None:
+            return
+        if lost := await put_back(self.settings):
             self._say(said(lost))
+        self.broker.owes = False
 
     async def _prepare(self) -> None:
         """The topics, and the policy in force."""

@@ -24,6 +24,13 @@ class EmbeddedBroker(BrokerProcess):
 
     NAME = "broker"
     SAID = "the embedded broker"
+    owes = False
+    """Whether its topics may lack what the spare copy has: from a start with such a copy until that is put back."""
+
+    async def start(self) -> None:
+        """Starts the broker and returns once it answers a metadata request; raises as every broker's does."""
+        self.owes = spare.is_there(self.data_dir)
+        await super().start()
 
     def command(self, port: int) -> list[str]:
         """In the foreground and Kafka alone: noida-db speaks other databases' protocols too."""
@@ -45,8 +52,9 @@ class EmbeddedBroker(BrokerProcess):
         await stop.wait()
 
     def saved(self) -> None:
-        """It has everything on disk itself."""
-        spare.drop(self.data_dir)
+        """It has everything on disk itself, unless it was stopped before it had been given back what it had lost."""
+        if not self.owes:
+            spare.drop(self.data_dir)
 
 
 def binary() -> Path:

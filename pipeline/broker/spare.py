@@ -143,6 +143,11 @@ def spared_keys(data_dir: Path) -> list[Record]:
         return [record_of(line) for (line,) in table.execute("SELECT line FROM keys")]
 
 
+def is_there(data_dir: Path) -> bool:
+    """Whether anything is in the copy: the broker was not stopped in order."""
+    return bool(_files(folder(data_dir))) or (folder(data_dir) / "keys.sqlite").is_file()
+
+
 def drop(data_dir: Path) -> None:
     """The broker has saved everything: the copy is not needed any more."""
     for path in (*_files(folder(data_dir)), folder(data_dir) / "keys.sqlite"):

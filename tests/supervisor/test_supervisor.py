@@ -11,9 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.broker import connect, runfile
+from pipeline.broker import connect, runfile, spare
 from pipeline.broker.embedded import EmbeddedBroker
-from pipeline.errors import AlreadyRunning, BrokerUnreachable, ConfigurationError, PolicyError, TocsinError
+from pipeline.errors import (
+    AlreadyRunning,
+    BrokerUnreachable,
+    ConfigurationError,
+    PolicyError,
+    TocsinError,
+    TopicMismatch,
+)
 from pipeline.settings import Settings
 from pipeline.supervisor import Supervisor, overridden, with_web_port
 from schemas import codec, topics
@@ -107,6 +114,20 @@ async def test_what_a_killed_broker_lost_is_put_back_before_a_room_reads_on(sett
             if any(line.startswith("the embedded broker lost") for line in said):
                 return
     pytest.fail("it lost nothing in five crashes: this shows nothing")
+
+
+async def test_a_start_that_is_refused_after_a_crash_leaves_the_copy_of_what_was_lost(settings: Settings) -> None:
+    async with Supervisor(settings, web=False, rooms=()):
+        pass
+    async with EmbeddedBroker(settings.data_dir) as broker:
+        await publish(settings, records := [receipt(n) for n in range(40)])
+        await broker.kill9()
+    with pytest.raises(TopicMismatch):
+        await Supervisor(settings.model_copy(update={"partitions": 3}), web=False, rooms=()).start()
+    async with Supervisor(settings, web=False, rooms=()):
+        there = [r.value async for r in connect.read_all(settings, topics.DELIVERY_RECORDS_TOPIC.name)]
+        assert there == [record.value for record in records]
+    assert not list(spare.spared(settings.data_dir))
 
 
 async def test_the_sandbox_comes_back_where_the_rooms_were_told_that_it_is(settings: Settings) -> None:
