@@ -16,7 +16,6 @@ COMMANDS = {
     "search": ["audit", "search", "--incident", INCIDENT],
     "show": ["audit", "show", INCIDENT],
     "who-knew": ["audit", "who-knew", "--subscriber", ANNA],
-    "prove": ["audit", "prove", INCIDENT, "--subscriber", ANNA],
     "csv": ["audit", "export", "log.csv"],
     "rebuild": ["rebuild"],
 }
@@ -40,7 +39,7 @@ FORGED: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a body that is no object": ({"body": [1]}, {"search", "show", "csv", "rebuild"}),
     "a moment that is none": ({"appended_at": "yesterday"}, set(COMMANDS)),
     "recipients that are a number": ({"in_body": {"recipients": 7}}, {"search", "show", "csv"}),
-    "an incident that is an object": ({"in_body": {"incident": {"a": 1}}}, {"search", "who-knew", "prove"}),
+    "an incident that is an object": ({"in_body": {"incident": {"a": 1}}}, {"search", "who-knew"}),
 }
 
 
