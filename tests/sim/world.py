@@ -36,6 +36,8 @@ FIRED = (
 )  # fmt: skip
 """What can happen to a world; each is counted, since what never happened was not tried."""
 TICK_S = 0.2
+ENDLESS = 20_000
+"""So many records no story has: most have some hundred."""
 WORDS_ANEW_EVERY = 20
 POLICIES: dict[tuple[str, Headers, bytes | None], Event[Any]] = {}
 """Those that were published, read."""
@@ -59,6 +61,7 @@ class World:
         self.start = self.random.choice(STARTS)
         self.loop = VirtualLoop(self._due, self._tick, self._rest)
         self.log = Log(self.now)
+        self.log.heard.append(self._is_bounded)
         self.truth = Truth()
         self.calm = False
         self.fired: Counter[str] = Counter()
@@ -115,6 +118,10 @@ class World:
     def start_again(self, dead: Process) -> None:
         """The supervisor starts another in place of one that died."""
         self._begin(type(dead), dead.group, dead.name)
+
+    def _is_bounded(self, *_: object) -> None:
+        if self.log.size > ENDLESS:
+            self.died(Broken("I1", "it is written without end"))
 
     # --- time
 
