@@ -77,16 +77,17 @@ class Records:
         self._emitter = emitter
         self._clock = clock
 
-    async def write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None = None) -> None:
-        """One record of a partition. Raises BrokerError."""
+    async def write(self, holding: Holding, subject: str, record: Message, id: str, parent: str | None = None) -> int:
+        """One record of a partition; the offset at which it stands. Raises BrokerError."""
         written = await self._emitter.write(
             topics.DELIVERY_RECORDS_TOPIC, record, id=id, subject=subject, partition=holding.partition, parent=parent
         )
         holding.wrote(record, id, written.offset)
+        return int(written.offset)
 
-    async def of(self, work: InHand, record: Message, id: str) -> None:
-        """One record of a batch in hand."""
-        await self.write(work.holding, work.batch.incident, record, id, work.parent)
+    async def of(self, work: InHand, record: Message, id: str) -> int:
+        """One record of a batch in hand, likewise."""
+        return await self.write(work.holding, work.batch.incident, record, id, work.parent)
 
     async def end(self, work: InHand, attempt: str | None, outcomes: Iterable[Outcome]) -> None:
         """What came of an attempt; without one, of what was decided before any."""

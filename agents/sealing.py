@@ -7,9 +7,12 @@ has no room on its disk, or cannot reach the broker; a log with nothing to seal 
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 
-from schemas.codec import Record
+from schemas import codec, topics
+from schemas.audit import CheckpointSigned
+from schemas.codec import Record, Undecodable
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -21,27 +24,39 @@ class Sealing:
         """`within_s`: how long after an attempt sending goes on without a word of the log."""
         self._within_s = within_s
         self._now = monotonic
-        self._owed_since: float | None = None
+        self._read: tuple[int, ...] = ()
+        self._owed: dict[int, deque[tuple[int, float]]] = {}
+        """Of each partition the attempts that are not known to be sealed: offset, and since when."""
         self._heard = asyncio.Event()
         self._said = False
 
-    def heard(self, _: Record) -> None:
-        """The log was signed for."""
-        self._owed_since = None
+    def heard(self, record: Record) -> None:
+        """The log was signed for, up to where the word says: whoever starts anew and seals nothing says so as well."""
+        try:
+            read = codec.decode(record, CheckpointSigned).data.read
+        except Undecodable as error:
+            log.error("what stands in %s at %d is no word of the log: %s", record.topic, record.offset, error)
+            return
+        self._read = read.get(topics.DELIVERY_RECORDS_TOPIC.name, ())
+        for partition, after in enumerate(self._read):
+            owed = self._owed.get(partition)
+            while owed and owed[0][0] < after:
+                owed.popleft()
         self._heard.set()
-        if self._said:
+        if self._said and not self.stands_still:
             log.warning("the log goes on, and so does sending")
             self._said = False
 
-    def owes(self) -> None:
-        """An attempt is on record, and the log has yet to seal it."""
-        if self._owed_since is None:
-            self._owed_since = self._now()
+    def owes(self, partition: int, offset: int) -> None:
+        """An attempt is on record there, and the log has yet to seal it, if it has not."""
+        if partition >= len(self._read) or self._read[partition] <= offset:
+            self._owed.setdefault(partition, deque()).append((offset, self._now()))
 
     @property
     def stands_still(self) -> bool:
         """Whether the log owes its word for longer than it may."""
-        return self._owed_since is not None and self._now() - self._owed_since > self._within_s
+        earliest = min((owed[0][1] for owed in self._owed.values() if owed), default=None)
+        return earliest is not None and self._now() - earliest > self._within_s
 
     async def goes_on(self) -> None:
         """Returns at once while the log goes on, else when it does again. Who waits here has attempted nothing."""

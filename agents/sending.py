@@ -219,8 +219,8 @@ class Post:
         self.waiting.in_hand.add(attempted.attempt_id)
         try:
             with self._spending.about_to(batch.channel, batch.incident, at, units):
-                await self._records.of(work, attempted, attempted.attempt_id)
-            self._sealing.owes()
+                offset = await self._records.of(work, attempted, attempted.attempt_id)
+            self._sealing.owes(work.holding.partition, offset)
             await self._heartbeat.fresh()
             if not self._holdings.lasts(work.holding, turn):
                 return False  # as if we had died here: whoever owns the partition finds the attempt open

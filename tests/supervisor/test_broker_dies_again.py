@@ -63,8 +63,9 @@ async def test_a_broker_that_dies_again_while_its_topics_are_put_back_is_started
             if deaths:
                 break
         assert deaths, "it lost nothing in five crashes: this shows nothing"
-    again = [line for line in said if line.startswith("the embedded broker died while its topics were made ready")]
-    assert [line.partition("; ")[2].partition(" [")[0] for line in again] == ["tried again in 1 s"]
+    again = [line for line in said if "; tried again in " in line]
+    assert len(again) == 1  # by the watch or by the client that reads: which of them notices it first is chance
+    assert "; tried again in 1 s [" in again[0]
 
 
 async def test_what_nobody_expected_while_topics_are_put_back_is_said_and_tried_again(
