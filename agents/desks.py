@@ -175,9 +175,8 @@ class Desks:
             return
         try:
             notices, drafts = notices_of(before, entry, policy), drafts_of(before, entry, policy)
-        except (
-            Exception
-        ):  # every worker that takes the partition over would end by it, and all its incidents stand still
+        except Exception:
+            # whoever takes the partition over would end by it, one after another, and all its incidents stand still
             log.exception("the notices of %s/%d cannot be made once more", entry.incident, entry.seq)
             return
         await self._emit(notices, drafts, entry, parent)
