@@ -203,6 +203,7 @@ class Deliver:
             links,
             clock.now,
             random.random,
+            time.monotonic,
         )
 
     def _gates(self) -> dict[Channel, Gate]:

@@ -44,6 +44,10 @@ from schemas.delivery import (
 from schemas.ids import attempt_id, derived
 from schemas.subscriber import Bounced, Stopped, SubscriberKind
 
+OPT_OUTS_HOLD_S = 0.5
+"""For how long it counts what the opt-outs were when they were asked for; it takes some milliseconds as a rule."""
+ASKED_AT_MOST = 5
+
 log = logging.getLogger("tocsin.deliver")
 
 
@@ -66,6 +70,7 @@ class Post:
         links: Links,
         clock: Clock,
         random: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self._emitter = emitter
         self._dead = dead
@@ -77,6 +82,7 @@ class Post:
         self._links = links
         self._clock = clock
         self._random = random
+        self._monotonic = monotonic
         self._gates = gates
         self._turns = turns
         self._spending = spending
@@ -163,8 +169,7 @@ class Post:
     async def _in_turn(self, work: InHand, sender: Sender, window: Sequence[str]) -> bool:
         async with self._gates[work.batch.channel].turn(work.batch.lane) as slot:
             await self._sealing.goes_on()
-            await self._holdings.opt_outs_reached(work.holding.partition)
-            await self._heartbeat.fresh()
+            await self._opt_outs(work.holding.partition)
             turn = self._holdings.turn(work.holding)
             if turn is None:
                 return False
@@ -179,6 +184,19 @@ class Post:
                 return await self._window(work, sender, admitted, turn, slot)
             finally:
                 self._done()
+
+    async def _opt_outs(self, partition: int) -> None:
+        """Returns when they are folded as of this moment, and this worker is a member still.
+
+        An answer that was slow is of an earlier moment, and so is one that the process slept over: it is asked for
+        again. Not for ever, since a broker whose every answer is slow would end all sending.
+        """
+        for _ in range(ASKED_AT_MOST):
+            asked = self._monotonic()
+            await self._holdings.opt_outs_reached(partition)
+            await self._heartbeat.fresh()
+            if self._monotonic() - asked < OPT_OUTS_HOLD_S:
+                return
 
     async def quiet(self, within_s: float) -> None:
         """Returns when no window is under way, or after `within_s`: what is begun shall be recorded by its beginner."""

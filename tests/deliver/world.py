@@ -158,7 +158,7 @@ class Process:
             Spending(self.pen, self.holdings, world.caps, lambda: world.now),
             world.sealing,
             Links("https://example.com", world.vault),
-            lambda: world.now, world.random.random,
+            lambda: world.now, world.random.random, lambda: world.now.timestamp(),
         )  # fmt: skip
         self.fan_out = FanOut(self.pen, self.dead, self.holdings, turns, lambda: world.now)
         self.ordering = Ordering(

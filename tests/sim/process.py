@@ -259,7 +259,7 @@ class Delivering(Process):
             turns, Spending(self.pen, self.holdings, {}, self.now),
             Sealing(math.inf, world.loop.time),  # nobody seals here: the log may be silent
             Links("https://example.com", VAULT),
-            self.now, world.random.random,
+            self.now, world.random.random, world.loop.time,
         )  # fmt: skip
         fan_out = FanOut(self.pen, self.letters, self.holdings, turns, self.now)
         asking = Asking(self.pen, lambda: None, "Tocsin")
