@@ -6,9 +6,9 @@ our own named results. It raises nothing for a provider's trouble; a cancelled c
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from schemas.base import Channel
 from schemas.delivery import Result
@@ -64,8 +64,7 @@ class Allowance:
     until: datetime
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """What came of it for one recipient. `code` and `detail` are the provider's, without addresses.
 
     `allowances`: what the provider said beside it about its limits.
@@ -141,8 +140,3 @@ def with_detail(mapped: Mapped, *, code: str | None, detail: object, personal: I
     """A mapped error with the provider's own words, redacted."""
     result, reason = mapped
     return Sent(result, reason, code=code, detail=redacted(detail, *personal))
-
-
-def all_alike(sent: Sent, count: int) -> list[Sent]:
-    """The same answer for `count` recipients."""
-    return [replace(sent) for _ in range(count)]

@@ -224,7 +224,7 @@ class EmailSender:
         """Finds out where each goes; those with an impossible address, or a text that cannot be sent, are answered."""
         for place, recipient in enumerate(window.recipients):
             try:
-                self.prepared(window.envelope, recipient)
+                window.templates[place] = self.prepared(window.envelope, recipient)
                 window.addresses[place] = wire_address(recipient)
             except Refused as refused:
                 window.known[place] = Sent(Result.PERMANENT, str(refused))
@@ -296,8 +296,8 @@ class EmailSender:
         for place in going:
             recipient = window.recipients[place]
             try:
-                prepared = self.prepared(window.envelope, recipient)
-                mail = payload(window.envelope.at, recipient, window.addresses[place], prepared, self._settings.sign)
+                prepared, address = window.templates[place], window.addresses[place]
+                mail = payload(window.envelope.at, recipient, address, prepared, self._settings.sign)
             except Refused as refused:
                 window.known[place] = Sent(Result.PERMANENT, str(refused))
                 continue

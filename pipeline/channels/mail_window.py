@@ -1,9 +1,10 @@
 """A window of mails while it is being sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from pipeline.channels.base import Envelope, Recipient, Sent, all_alike
+from pipeline.channels.base import Envelope, Recipient, Sent
+from pipeline.channels.mime import MailTemplate
 
 
 @dataclass
@@ -17,6 +18,8 @@ class Window:
     known: list[Sent | None] = field(init=False)
     addresses: dict[int, str] = field(default_factory=dict)
     """By place, as SMTP wants them; those that are none have been answered."""
+    templates: dict[int, MailTemplate] = field(default_factory=dict)
+    """By place, what each of them is to get."""
 
     def __post_init__(self) -> None:
         self.known = [None] * len(self.recipients)
@@ -31,9 +34,9 @@ class Window:
 
     def refuse(self, places: Sequence[int], sent: Sent) -> None:
         """The same answer for several."""
-        for place, answer in zip(places, all_alike(sent, len(places)), strict=True):
-            self.known[place] = answer
+        for place in places:
+            self.known[place] = sent
 
     def answers(self, otherwise: Sent) -> list[Sent]:
         """One each, in order; `otherwise` for those of whom nothing is known."""
-        return [sent or replace(otherwise) for sent in self.known]
+        return [sent or otherwise for sent in self.known]

@@ -9,17 +9,16 @@ as an alternative as that entry alone, without the words. As an attachment of ty
 one touch in Gmail, Apple Mail and Outlook, and the method in its type says what it is to do (RFC 6047).
 """
 
-import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.base64mime import body_encode as base64_encode
 from email.header import Header
 from email.quoprimime import body_encode
 from email.utils import format_datetime, parseaddr, quote
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from icalendar import Calendar, vCalAddress
 
@@ -98,14 +97,24 @@ def wire_address(recipient: Recipient) -> str:
 
 
 def _wire_address(address: str) -> str | None:
-    local, at, domain = address.rpartition("@")
+    local, at, name = address.rpartition("@")
     try:
         if not at or not _LOCAL_PART.fullmatch(local) or len(local.encode()) > 64:
             return None
-        domain = domain if domain.isascii() else domain.encode("idna").decode()
     except UnicodeError:
         return None
-    return f"{local}@{domain}" if _DOMAIN.fullmatch(domain) and len(domain) <= 253 else None
+    domain = _wire_domain(name)
+    return None if domain is None else f"{local}@{domain}"
+
+
+@lru_cache(maxsize=1024)
+def _wire_domain(name: str) -> str | None:
+    """Most people are at a few."""
+    try:
+        domain = name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        return None
+    return domain if _DOMAIN.fullmatch(domain) and len(domain) <= 253 else None
 
 
 def transparent(message: bytes) -> bytes:
@@ -129,8 +138,9 @@ class _Slot:
     escaped: bool
 
     def filled(self, link: bytes) -> bytes:
-        # html.escape leaves nothing that quoted-printable would have to encode but the equals sign, as a link has.
-        octets = (html.escape(link.decode()).encode() if self.escaped else link).replace(b"=", b"=3D")
+        # What else HTML escapes no link has (`_LINK`), nor anything that must be encoded but the equals sign.
+        octets = link.replace(b"&", b"&amp;").replace(b"'", b"&#x27;") if self.escaped else link
+        octets = octets.replace(b"=", b"=3D")
         if len(octets) < _LINE:
             return octets
         return transparent(b"=\r\n".join(_QUOTED_LINE.findall(octets)))
@@ -143,6 +153,11 @@ class MailTemplate:
     identity: Identity
     head: bytes
     body: tuple[bytes | _Slot, ...]
+    _slots: tuple[tuple[int, _Slot], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        slots = ((place, piece) for place, piece in enumerate(self.body) if isinstance(piece, _Slot))
+        object.__setattr__(self, "_slots", tuple(slots))
 
     def octets(self, recipient: Recipient, to: str, at: datetime) -> bytes:
         """The whole message for one recipient, with CRLF line ends, dots doubled. Raises Refused."""
@@ -152,8 +167,10 @@ class MailTemplate:
                 "confirm", recipient.confirm_url, b"{{confirm}}"
             ),  # words of an event may look like a slot
         }
-        own = self._own_headers(recipient, to, at).encode()
-        return b"".join([own, self.head, *[p if type(p) is bytes else p.filled(links[p.name]) for p in self.body]])  # type: ignore[union-attr]
+        pieces: list[Any] = [self._own_headers(recipient, to, at).encode(), self.head, *self.body]
+        for place, slot in self._slots:
+            pieces[place + 2] = slot.filled(links[slot.name])
+        return b"".join(pieces)
 
     def _own_headers(self, recipient: Recipient, to: str, at: datetime) -> str:
         domain, first = self.identity.domain, recipient.first_intent_id

@@ -34,13 +34,13 @@ from pipeline.channels.smtp_reply import (
 
 _PIECE: Final = 65_536
 """Octets written at once: the TLS layer shows how much of a message is left only from the second write on."""
+_HEARD_AT_ONCE: Final = 8_192
+"""Octets of replies read at once; those to a mail and an envelope are a few hundred."""
 _QUIT_S: Final = 1.0
 _ENVELOPE: Final = (Stage.MAIL, Stage.RCPT, Stage.DATA)
 _USUAL: Final = (Stage.DOT, *_ENVELOPE)
 """What is awaited while mails follow one another."""
-_ALL_WELL: Final = re.compile(
-    rb"(2[0-9]{2}) ([^\r\n]*)\r\n2[0-9]{2} [^\r\n]*\r\n2[0-9]{2} [^\r\n]*\r\n354 [^\r\n]*\r\n"
-)
+_ALL_WELL: Final = re.compile(rb"(2[0-9][0-9]) (.*)\r\n2[0-9][0-9] .*\r\n2[0-9][0-9] .*\r\n354 .*\r\n")
 _RESET: Final = None
 """In place of a stage: a reply to RSET is awaited."""
 
@@ -54,7 +54,7 @@ class _Transfer:
     refusal: Answer | None = None
 
 
-class Pipeline(asyncio.Protocol):
+class Pipeline(asyncio.BufferedProtocol):
     """Carries one window of mails after another; see Carrier."""
 
     def __init__(
@@ -65,6 +65,7 @@ class Pipeline(asyncio.Protocol):
         self._sizes = sizes
         self._command_timeout_s = command_timeout_s
         self._dot_timeout_s = dot_timeout_s
+        self._heard = memoryview(bytearray(_HEARD_AT_ONCE))
         self._replies = Replies()
         self._awaited: deque[Stage | None] = deque()
         self._current: _Transfer | None = None
@@ -103,7 +104,7 @@ class Pipeline(asyncio.Protocol):
         if self._coming is None:
             return None
         self._ended = self._loop.create_future()
-        self._write(b"")
+        self._write()
         self._set_deadline()
         self._timer = self._loop.call_at(self._deadline, self._look_at_the_time)
         try:
@@ -128,8 +129,16 @@ class Pipeline(asyncio.Protocol):
             await asyncio.wait([self._ended], timeout=_QUIT_S)
         self.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next replies go. Without one, asyncio maps 256 KB anew for each of them.
+
+        A view: what TLS reads in pieces goes into slices of it, which of a bytearray would be copies.
+        """
+        return self._heard
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Hears replies, and goes on with what they allow."""
+        data = self._heard[:nbytes].tobytes()
         try:
             if self._all_went_well(data):
                 return
@@ -149,7 +158,9 @@ class Pipeline(asyncio.Protocol):
         if found is None or self._coming is None:
             return False
         self._awaited.clear()
-        self._conclude(Answer(Stage.DOT, Reply(int(found[1]), found[2].decode("utf-8", "surrogateescape"))))
+        self._served += 1
+        text = found[2].strip().decode("utf-8", "surrogateescape")
+        self._answered(Answer(Stage.DOT, Reply(int(found[1]), text)))
         self._send_content(self._coming, self._coming.mail.octets)
         self._set_deadline()
         return True
@@ -215,7 +226,7 @@ class Pipeline(asyncio.Protocol):
         elif stage is Stage.DATA and refused:
             self._conclude(coming.refusal or Answer(stage, reply))
             self._coming = self._next()
-            self._write(b"")
+            self._write()
         elif stage is Stage.DATA:
             # It asks for content though it took no recipient: RFC 2920 section 3.1 wants a lone dot.
             self._send_content(coming, b"")
@@ -227,16 +238,16 @@ class Pipeline(asyncio.Protocol):
     def _send_content(self, transfer: _Transfer, octets: bytes) -> None:
         self._awaited.append(Stage.DOT)
         self._current, self._coming = transfer, self._next()
-        self._write(octets + b".\r\n")
+        self._write(octets, b".\r\n")
 
     def _next(self) -> _Transfer | None:
         mail = next(self._mails, None)
         return None if mail is None else _Transfer(mail)
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, *content: bytes) -> None:
         """Writes the rest of the current mail, if there is any, and the envelope of the coming one, if there is one."""
         envelope = self._envelope(self._coming) if self._coming is not None else b""
-        octets = content + envelope
+        octets = b"".join((*content, envelope))
         if len(octets) <= _PIECE:
             self._transport.write(octets)
         else:

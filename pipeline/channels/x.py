@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from json import JSONDecodeError, loads
 from typing import Any, Final
@@ -16,7 +16,7 @@ from tweepy.asynchronous import AsyncClient
 from tweepy.errors import HTTPException
 from yarl import URL
 
-from pipeline.channels.base import Allowance, Envelope, Mapped, Recipient, Sent, all_alike, lookup, with_detail
+from pipeline.channels.base import Allowance, Envelope, Mapped, Recipient, Sent, lookup, with_detail
 from pipeline.channels.http import NETWORK_ERRORS, mapped_network_error, retry_after_s, session
 from pipeline.clock import Clock, now
 from pipeline.errors import ConfigurationError
@@ -198,7 +198,7 @@ class XSender:
         """See Sender. The account is one, so a rendering is posted once and every recipient gets its answer."""
         async with self._turn:
             sent = await self._post(payload(envelope))
-        return all_alike(sent, len(recipients))
+        return [sent] * len(recipients)
 
     async def reconcile(self, envelope: Envelope, recipient: Recipient) -> Sent:
         """Posts the same text again: that it is refused as a duplicate shows that it had been accepted.
@@ -209,7 +209,7 @@ class XSender:
         async with self._turn:
             again = await self._post(arguments)
             if again.result is Result.ACCEPTED:
-                return replace(again, reason="accepted_on_repeat")
+                return again._replace(reason="accepted_on_repeat")
             try:
                 post_id = await self._on_timeline(arguments["text"])
             except (HTTPException, *NETWORK_ERRORS) as error:
@@ -219,11 +219,11 @@ class XSender:
                     why = mapped(error)
                     return Sent(Result.UNKNOWN, "provider_cannot_be_asked", code=why.code, detail=why.detail)
         if again.reason == "duplicate_refused":
-            return replace(again, result=Result.ACCEPTED, reason="duplicate_proves_acceptance", provider_id=post_id)
+            return again._replace(result=Result.ACCEPTED, reason="duplicate_proves_acceptance", provider_id=post_id)
         if post_id is not None:
             return Sent(Result.ACCEPTED, "found_on_timeline", provider_id=post_id)
         if again.result is Result.RETRYABLE:
-            return replace(again, reason="absent_on_timeline")
+            return again._replace(reason="absent_on_timeline")
         return again
 
     async def close(self) -> None:
@@ -236,9 +236,9 @@ class XSender:
         try:
             answer = await self._bounded(self._client.create_tweet, **arguments)
         except (HTTPException, *NETWORK_ERRORS) as error:
-            sent = replace(mapped(error), allowances=allowances(_headers.get()))
+            sent = mapped(error)._replace(allowances=allowances(_headers.get()))
             if sent.reason == "rate_limited" and isinstance(error, HTTPException):
-                sent = replace(sent, retry_after_s=until_reset_s(error.response.headers, self._clock))
+                sent = sent._replace(retry_after_s=until_reset_s(error.response.headers, self._clock))
             return sent
         post_id = (answer.get("data") or {}).get("id")
         if not post_id:

@@ -1,6 +1,5 @@
 """Token buckets, and how many calls at once: values that change by what happens and when."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -72,14 +71,14 @@ def test_a_used_up_limit_shuts_until_it_begins_anew() -> None:
 
 def test_an_allowance_of_another_window_says_nothing_about_this_one() -> None:
     pace = Pace(AtOnce.fixed(1), (Bucket.within(100, QUARTER_S, AT), Bucket.within(1000, 86400.0, AT)))
-    answer = replace(TAKEN, allowances=(Allowance(QUARTER_S, 0, AT + after(60)),))
+    answer = TAKEN._replace(allowances=(Allowance(QUARTER_S, 0, AT + after(60)),))
     quarter, day = pace.answered(AT, AT, 1, [answer]).buckets
     assert (quarter.tokens, day.tokens) == (0, 500)
 
 
 def test_a_refusal_that_names_its_time_shuts_the_channel_until_then() -> None:
     pace = Pace(AtOnce(16.0, 1, 64), (Bucket.full(100.0, 100.0, 1.0, AT),))
-    refused = pace.answered(AT, AT, 8, [replace(TOO_MUCH, retry_after_s=30.0)])
+    refused = pace.answered(AT, AT, 8, [TOO_MUCH._replace(retry_after_s=30.0)])
     assert refused.wait_s(AT, 1.0) == pytest.approx(30)
 
 
