@@ -43,7 +43,7 @@ from schemas import codec, topics
 from schemas.base import Channel, Lane
 from schemas.codec import Event, Record, Undecodable
 from schemas.delivery import ParkedOrder
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 from schemas.operator import Signature
 
 ROOM = "deliver"
@@ -178,11 +178,10 @@ class Deliver:
         for lane in Lane:
             async for record in connect.read_all(self._settings, topics.notices(lane).name, partitions=[partition]):
                 try:
-                    notice = codec.decode(record, Notice).data
+                    told = codec.decode(record, Notices).data
                 except Undecodable:
                     continue  # its dead letter is there since it came
-                if notice.notice_id in names:
-                    found[notice.notice_id] = notice
+                found |= {notice.notice_id: notice for notice in told.notices if notice.notice_id in names}
         return found
 
     def _make_post(self, dead: DeadLetters) -> Post:

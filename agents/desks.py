@@ -20,6 +20,7 @@ from pipeline import failpoints
 from pipeline.broker import connect
 from pipeline.clock import Clock
 from pipeline.decide.incident import decide, drafts_of, moment, notices_of
+from pipeline.decide.notices import together
 from pipeline.decide.state import IncidentState
 from pipeline.decide.surroundings import Neighbourhood
 from pipeline.operators import OPERATOR, SIGNATURE, Registry
@@ -287,18 +288,22 @@ class Desks:
     async def _emit(
         self, notices: tuple[Notice, ...], drafts: tuple[Rendering, ...], entry: JournalEntry, parent: str | None
     ) -> None:
-        """Each rendering once, and the notices, one copy to every partition; and that an incident was closed."""
+        """The notices, one copy to every partition, and each rendering once; and that an incident was closed.
+
+        The notices first: everyone waits for them, and they bring the renderings along.
+        """
         if any(isinstance(decision, IncidentClosed) for decision in entry.decisions):
             await self._emit_closed(entry, parent)
         made = [*(r for notice in notices for r in notice.renderings), *drafts]
         renderings = {r.sha256: r for r in made}.values()
         write, forward = self._emitter.write, self._emitter.forward
+        await asyncio.gather(*(forward(copy) for copy in self._copies(notices, entry, parent)))
+        failpoints.hit("decide.before_renderings")
         await asyncio.gather(
             *(
                 write(topics.RENDERINGS, r, id=r.sha256, subject=entry.incident, key=r.sha256, parent=parent)
                 for r in renderings
-            ),
-            *(forward(copy) for notice in notices for copy in self._copies(notice, entry, parent)),
+            )
         )
 
     async def _emit_closed(self, entry: JournalEntry, parent: str | None) -> None:
@@ -308,12 +313,14 @@ class Desks:
         name = derived("closed", incident, entry.seq)
         await self._emitter.write(topics.INCIDENTS_CLOSED, closed, id=name, subject=incident, parent=parent)
 
-    def _copies(self, notice: Notice, entry: JournalEntry, parent: str | None) -> Iterator[Outgoing]:
-        """The same bytes for every partition."""
-        topic, id = topics.notices(notice.lane), notice.notice_id
-        one = self._emitter.encoded(topic, notice, id=id, subject=entry.incident, time=entry.at, parent=parent)
-        for partition in range(self._partitions):
-            yield replace(one, partition=partition)
+    def _copies(self, notices: tuple[Notice, ...], entry: JournalEntry, parent: str | None) -> Iterator[Outgoing]:
+        """The same bytes for every partition; named by the first notice in them."""
+        incident, at, encoded = entry.incident, entry.at, self._emitter.encoded
+        for lane, those in together(notices):
+            id = those.notices[0].notice_id
+            one = encoded(topics.notices(lane), those, id=id, subject=incident, time=at, parent=parent)
+            for partition in range(self._partitions):
+                yield replace(one, partition=partition)
 
 
 def _at_hand(desk: Desk, incident: str, seq: int) -> Told | None:

@@ -1,4 +1,4 @@
-"""Fan-out: a notice's copy in one partition becomes batches for the subscribers of that partition."""
+"""Fan-out: the notices of an entry become, in each partition, batches for the subscribers of that partition."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from pipeline.deliver.past import got, owed
 from schemas.codec import Event, Headers, Record
 from schemas.delivery import NoticeSuperseded, NoticeWalked
 from schemas.ids import derived
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 
-READ = 64
-"""Notices that are kept read: each comes once for every partition by the same bytes, and all of an event together."""
+READ = 16
+"""Records that are kept read: each comes once for every partition, by the same bytes."""
 
 
 class FanOut:
@@ -32,10 +32,10 @@ class FanOut:
         self._holdings = holdings
         self._clock = clock
         self._turns = turns
-        self._read: dict[tuple[str, Headers, bytes | None], Event[Notice]] = {}
+        self._read: dict[tuple[str, Headers, bytes | None], Event[Notices]] = {}
 
     async def handle(self, record: Record) -> bool:
-        """Writes the notice's batches for this partition; False if it is not ours any more."""
+        """Writes the notices' batches for this partition; False if it is not ours any more."""
         event = await self._event(record)
         if event is None:
             return True
@@ -43,15 +43,21 @@ class FanOut:
         if holding is None:
             return False
         await self._holdings.opt_outs_reached(record.partition)
-        notice, parent = event.data, event.extensions.get("traceparent")
+        parent = event.extensions.get("traceparent")
+        for notice in event.data.notices:
+            if not await self._told(notice, holding, parent):
+                return False
+        return True
+
+    async def _told(self, notice: Notice, holding: Holding, parent: str | None) -> bool:
         with self._turns.of(notice.lane):
             heard = await self._heard(notice, holding, parent)
             after = holding.ledger.walked(notice.notice_id)
-            for stretch in fanout.walk(notice, record.partition, holding.subscribers, heard, after):
+            for stretch in fanout.walk(notice, holding.partition, holding.subscribers, heard, after):
                 if self._holdings.turn(holding) is None:
                     return False  # whoever owns it now goes on from where the record says
                 await asyncio.gather(
-                    *(self._emitter.batch(one, record.partition, parent=parent) for one in stretch.batches)
+                    *(self._emitter.batch(one, holding.partition, parent=parent) for one in stretch.batches)
                 )
                 if stretch.batches:
                     failpoints.hit("fanout.after_batches")
@@ -60,9 +66,9 @@ class FanOut:
                 await self._turns.passes(notice.lane)
         return True
 
-    async def _event(self, record: Record) -> Event[Notice] | None:
+    async def _event(self, record: Record) -> Event[Notices] | None:
         said = record.topic, record.headers, record.value
-        if (event := self._read.get(said)) is None and (event := await self._dead.decoded(record, Notice)) is not None:
+        if (event := self._read.get(said)) is None and (event := await self._dead.decoded(record, Notices)) is not None:
             while len(self._read) >= READ:
                 self._read.pop(next(iter(self._read)))
             self._read[said] = event

@@ -15,6 +15,7 @@ from pathlib import Path
 NAMES = {
     "decide.before_journal": "decided, and nothing on record: the input comes again",
     "decide.after_journal": "on record, and nobody was told",
+    "decide.before_renderings": "told, and the words stand in the notices alone",
     "decide.after_notices": "told, and not acknowledged: the same input comes again",
     "fanout.after_batches": "a stretch's batches are there, and the record does not say how far it came",
     "fanout.after_place": "the record says how far it came, and the notice is not acknowledged",

@@ -48,7 +48,7 @@ class PlayedClock(VirtualClock):
 
 
 class Notice(Message):
-    """Copied to every partition; each worker walks the subscribers it owns.
+    """The decision itself.
 
     `outranked_by` are the audiences that are told of the same revision at a higher level: who belongs to one of them is
     told there and not here, whatever order the notices come in. `never` are groups that must not hear of it, whatever
@@ -57,7 +57,6 @@ class Notice(Message):
     channel is in the language that is read by whoever chose one that is not offered. `clock`: of a played incident.
     """
 
-    TYPE: ClassVar[str] = "io.tocsin.notice.v1"
     notice_id: Id
     incident: Id
     seq: int
@@ -83,3 +82,13 @@ class Notice(Message):
     def audience(self) -> str:
         """The name of the audience it is for."""
         return self.group.audience
+
+
+class Notices(Message):
+    """What one journal entry tells in one lane, audience by audience; of very large ones a part.
+
+    Copied to every partition; each worker walks the subscribers it owns.
+    """
+
+    TYPE: ClassVar[str] = "io.tocsin.notices.v1"
+    notices: Annotated[tuple[Notice, ...], Field(min_length=1)]

@@ -12,7 +12,7 @@ from schemas.deadletter import DeadLetter
 from schemas.delivery import DELIVERY_RECORDS, DeliveryBatch, DeliveryWake, ParkedOrder, SpendingCounted
 from schemas.incident import EVENTS
 from schemas.journal import Closed, JournalEntry
-from schemas.notice import Notice
+from schemas.notice import Notices
 from schemas.operator import Operator
 from schemas.policy import PolicyPublished
 from schemas.receipt import RECEIPTS
@@ -157,8 +157,9 @@ DEAD_LETTERS = Topic(
 def notices(lane: Lane) -> Topic:
     """The notices of one lane."""
     return Topic(
-        f"notices.{lane}", (Notice,), "explicit: one copy each", 7 * DAY_MS,
-        "Decisions to tell an audience, one copy to every partition.", ("decide",), ("deliver",),
+        f"notices.{lane}", (Notices,), "explicit: one copy each", 7 * DAY_MS,
+        "Decisions to tell audiences, those of an entry together, one copy to every partition.",
+        ("decide",), ("deliver",),
     )  # fmt: skip
 
 

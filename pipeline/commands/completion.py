@@ -24,7 +24,7 @@ from schemas.base import Channel, Lane, Message
 from schemas.codec import Record
 from schemas.delivery import DELIVERY_RECORDS, Result
 from schemas.journal import AudienceSilent, FieldWithheld, JournalEntry, NoticeDecided
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 from schemas.subscriber import Subscriber
 
 READ = (*SEALED_TOPICS, *(topics.notices(lane) for lane in Lane), topics.AUDIT_LOG)
@@ -59,8 +59,8 @@ class Completion:
         data: Message = codec.decode(record).data
         if isinstance(data, JournalEntry):
             self._journal.apply(record)
-        elif isinstance(data, Notice):
-            self._notices[data.notice_id] = data
+        elif isinstance(data, Notices):
+            self._notices |= {notice.notice_id: notice for notice in data.notices}
         elif isinstance(data, DELIVERY_RECORDS):
             self._ledger.apply(data)
 

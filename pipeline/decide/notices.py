@@ -1,6 +1,6 @@
 """Notices as they are emitted: a telling with its words, and how each recipient is treated."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,15 +14,17 @@ from pipeline.decide.step import Step
 from pipeline.decide.turn import ENDS
 from pipeline.policy import Policy
 from schemas import ids
-from schemas.base import Channel
+from schemas.base import Channel, Lane
 from schemas.journal import JournaledInput, NoticeKind
-from schemas.notice import Notice, PlayedClock
+from schemas.notice import Notice, Notices, PlayedClock
 from schemas.rendering import Rendering
 
 WAKING = frozenset(
     {NoticeKind.OPENED, NoticeKind.REOPENED, NoticeKind.IMPACT_CHANGED, NoticeKind.CORRECTION, NoticeKind.RETRACTION}
 )
 """Kinds that wake somebody up when the incident is bad enough; that it is over can wait for the morning."""
+TOGETHER_BYTES = 256 * 1024
+"""Of notices in one record, as JSON; Kafka takes four times as much. One alone may be longer."""
 
 
 def composed(
@@ -83,3 +85,24 @@ def _played(given: JournaledInput) -> PlayedClock | None:
     if virtual is None:
         return None
     return PlayedClock(time=virtual.time, speed=virtual.speed, real=given.appended_at)
+
+
+def together(notices: Iterable[Notice]) -> Iterator[tuple[Lane, Notices]]:
+    """The records that bring these notices, in their order: those of a lane in one, but for very large ones.
+
+    A record for each would take its consumer some ten times as long, and be on its way ahead of others to come.
+    """
+    lanes: dict[Lane, list[Notice]] = {}
+    for notice in notices:
+        lanes.setdefault(notice.lane, []).append(notice)
+    for lane, those in lanes.items():
+        batch: list[Notice] = []
+        size = 0
+        for notice in those:
+            octets = len(notice.model_dump_json())
+            if batch and size + octets > TOGETHER_BYTES:
+                yield lane, Notices(notices=tuple(batch))
+                batch, size = [], 0
+            batch.append(notice)
+            size += octets
+        yield lane, Notices(notices=tuple(batch))

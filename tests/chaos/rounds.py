@@ -37,6 +37,7 @@ MAILS, PHONES = 12, 3
 PASSES = {
     "decide.before_journal": 3,
     "decide.after_journal": 3,
+    "decide.before_renderings": 3,
     "decide.after_notices": 3,
     "fanout.after_batches": 8,
     "fanout.after_place": 8,

@@ -19,7 +19,7 @@ from schemas.base import Channel, Lane, Level
 from schemas.census import Group
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, Outcome, Result
 from schemas.journal import JournaledInput, JournalEntry, NoticeDecided, NoticeKind
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 from schemas.rendering import SmsContent, rendering_of
 from schemas.subscriber import Choices, Subscriber, SubscriberKind
 from tests.paths import REPOSITORY
@@ -116,7 +116,7 @@ def test_it_is_over_when_everyone_has_an_outcome_and_the_log_holds_it_all() -> N
     assert completion.missing() == "1 events are not decided on"
     completion.apply(records[0])
     assert completion.missing() == "1 notices are not sent out"
-    completion.apply(stood(topics.notices(Lane.FIRST), notice, 0))
+    completion.apply(stood(topics.notices(Lane.FIRST), Notices(notices=(notice,)), 0))
     assert completion.missing() == "2 messages have not come to an end"
     for record in records[1:4]:
         completion.apply(record)

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.deliver.fanout import walk
+from schemas import codec, topics
 from schemas.base import Channel, Lane, Level
 from schemas.census import Group
+from schemas.codec import Outgoing
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, DeliveryBatch, Outcome, Result
 from schemas.ids import notice_id
 from schemas.journal import NoticeKind
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 from schemas.rendering import EmailContent, PostContent, Rendering, SmsContent, rendering_of
 from schemas.subscriber import Choices, Profile, SealedContact, Subscriber, SubscriberKind
 
@@ -53,6 +55,12 @@ def notice(audience: str = "customers", seq: int = 1, **change: Any) -> Notice:
         "renderings": (mail(), text()),
     }
     return Notice.model_validate(given | change)
+
+
+def told(one: Notice) -> Outgoing:
+    """A notice as it stands in its lane, alone."""
+    data = Notices(notices=(one,))
+    return codec.encode(topics.notices(one.lane), data, id=one.notice_id, source="/tests", subject=one.incident)
 
 
 CHOICES = frozenset(Choices.model_fields)

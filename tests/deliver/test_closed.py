@@ -9,7 +9,7 @@ from schemas import codec, topics
 from schemas.base import Lane, Message
 from schemas.codec import Outgoing, Record, Undecodable
 from schemas.journal import Closed
-from tests.deliver.given import AT, EMAIL, batch, notice
+from tests.deliver.given import AT, EMAIL, batch, notice, told
 
 FIRST = topics.deliveries(EMAIL, Lane.FIRST)
 
@@ -35,8 +35,8 @@ def of(topic: topics.Topic, data: Message, incident: str) -> Record:
 @pytest.mark.parametrize(
     ("record", "refused"),
     [
-        (of(topics.notices(Lane.FIRST), notice(), "INC-1"), True),
-        (of(topics.notices(Lane.FIRST), notice(), "INC-2"), False),
+        (stands(told(notice())), True),
+        (stands(told(notice(incident="INC-2"))), False),
         (of(FIRST, batch(), "INC-1"), True),
         (of(FIRST, batch(attempt=2), "INC-1"), False),
         (of(FIRST, batch(), "INC-2"), False),

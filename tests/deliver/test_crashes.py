@@ -20,7 +20,7 @@ from schemas.delivery import NoticeWalked, Result
 from schemas.ids import intent_id
 from schemas.journal import NoticeKind
 from schemas.notice import LocalHours, Manners
-from tests.deliver.given import AT, mail, notice, post, text
+from tests.deliver.given import AT, mail, notice, post, text, told
 from tests.deliver.world import Fault, World, live
 
 ASLEEP, DOZING = "America/Los_Angeles", "Pacific/Tongatapu"  # at AT it is one in the morning, and ten in the evening
@@ -57,8 +57,8 @@ def populated(seed: int, people: dict[str, dict[str, str]], *notices: dict[str, 
         for outgoing in subscribe(world.vault, row, subscriber, AT):
             world.append(outgoing)
     for change in notices:
-        told = notice(renderings=(mail(), text(), post()), level="customer", manners=MANNERS, **change)
-        world.append(codec.encode(topics.notices(told.lane), told, id=told.notice_id, source="/tests", subject="INC-1"))
+        one = notice(renderings=(mail(), text(), post()), level="customer", manners=MANNERS, **change)
+        world.append(told(one))
     return world
 
 

@@ -11,9 +11,9 @@ from schemas.codec import Outgoing, Record
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, NoticeSuperseded, Result
 from schemas.ids import intent_id
 from schemas.journal import NoticeKind
-from schemas.notice import Notice, PlayedClock
+from schemas.notice import PlayedClock
 from schemas.subscriber import ChoicesChanged, Stopped
-from tests.deliver.given import AT, HOUR, SMS, attempted, batch, ended, intended, notice
+from tests.deliver.given import AT, HOUR, SMS, attempted, batch, ended, intended, notice, told
 from tests.deliver.test_crashes import MANNERS, OPENED, PEOPLE, RESOLVED, UPDATED, lived, populated
 from tests.deliver.world import Fault, Process, World
 
@@ -28,9 +28,8 @@ def calm(*notices: dict[str, Any], people: dict[str, dict[str, str]] = ASLEEP_ON
     return world
 
 
-def told(change: dict[str, Any]) -> Outgoing:
-    given: Notice = notice(manners=MANNERS, **change)
-    return codec.encode(topics.notices(given.lane), given, id=given.notice_id, source="/tests", subject="INC-1")
+def decided(change: dict[str, Any]) -> Outgoing:
+    return told(notice(manners=MANNERS, **change))
 
 
 def event(data: Message, subscriber: str = "sms-asleep") -> Outgoing:
@@ -64,7 +63,7 @@ def test_an_opt_out_during_the_night_counts_in_the_morning() -> None:
 
 def test_of_several_notices_of_one_night_the_last_is_told() -> None:
     world = calm(OPENED)
-    world.to_come += [(AT + n * HOUR, told({**UPDATED, "seq": 1 + n})) for n in (1, 2, 3)]
+    world.to_come += [(AT + n * HOUR, decided({**UPDATED, "seq": 1 + n})) for n in (1, 2, 3)]
     lived(world)
     assert [world.reasons("sms-asleep", seq) for seq in (1, 2, 3, 4)] == [
         *([["quiet_hours", "superseded_by_newer"]] * 3),
@@ -83,7 +82,7 @@ def test_that_the_end_is_told_is_on_record_before_anybody_is_told_it() -> None:
 
 def test_who_slept_through_all_of_it_hears_the_end_and_nothing_before_it() -> None:
     world = calm(OPENED)
-    world.to_come.append((AT + HOUR, told(RESOLVED)))
+    world.to_come.append((AT + HOUR, decided(RESOLVED)))
     lived(world)
     assert world.reasons("sms-asleep", 1) == ["quiet_hours", "superseded_by_the_end"]
     assert world.reasons("sms-asleep", 3) == ["quiet_hours", "taken"]
@@ -93,7 +92,7 @@ def test_what_is_taken_back_during_the_night_is_told_to_nobody_who_slept() -> No
     people = {**ASLEEP_ONE, "sms-0": PEOPLE["sms-0"]}
     world = calm(OPENED, people=people)
     retraction = {"seq": 2, "kind": NoticeKind.RETRACTION, "corrects": 1, "lane": Lane.FIRST}
-    world.to_come.append((AT + HOUR, told(retraction)))
+    world.to_come.append((AT + HOUR, decided(retraction)))
     lived(world)
     assert world.reasons("sms-asleep", 1) == ["quiet_hours", "retracted_before_it_was_sent"]
     assert world.reasons("sms-asleep", 2) == ["nothing_to_take_back"]
@@ -102,7 +101,7 @@ def test_what_is_taken_back_during_the_night_is_told_to_nobody_who_slept() -> No
 
 def test_a_correction_during_the_night_is_what_they_hear_in_the_morning() -> None:
     world = calm(OPENED)
-    world.to_come.append((AT + HOUR, told({"seq": 2, "kind": NoticeKind.CORRECTION, "corrects": 1})))
+    world.to_come.append((AT + HOUR, decided({"seq": 2, "kind": NoticeKind.CORRECTION, "corrects": 1})))
     lived(world)
     assert world.reasons("sms-asleep", 1) == ["quiet_hours", "retracted_before_it_was_sent"]
     assert world.reasons("sms-asleep", 2) == ["quiet_hours", "taken"]
@@ -117,8 +116,8 @@ def test_who_leaves_the_audience_during_the_night_hears_the_end_all_the_same() -
     left: Any = row
     choices = left.choices.model_copy(update={"audiences": ("technical",), "components": ("Billing",)})
     world.to_come.append((AT + HOUR, event(ChoicesChanged(choices=choices), "sms-0")))
-    world.to_come.append((AT + 2 * HOUR, told(UPDATED)))
-    world.to_come.append((AT + 3 * HOUR, told(RESOLVED)))
+    world.to_come.append((AT + 2 * HOUR, decided(UPDATED)))
+    world.to_come.append((AT + 3 * HOUR, decided(RESOLVED)))
     lived(world)
     assert world.reasons("sms-0", 2) == []
     assert world.reasons("sms-0", 3) == ["taken"]
@@ -128,7 +127,7 @@ def test_a_played_night_passes_at_the_pace_of_its_clock() -> None:
     world = calm()
     # three in the morning, where the reader is, when ours shows nine; a thousand times as fast
     clock = PlayedClock(time=AT.replace(hour=11), speed=1000.0, real=world.now)
-    world.append(told({**OPENED, "clock": clock, "at": clock.time}))
+    world.append(decided({**OPENED, "clock": clock, "at": clock.time}))
     lived(world)
     [at] = times(world, 1)
     assert timedelta(seconds=14.4) <= at - clock.real < timedelta(seconds=15), "four hours of that clock"

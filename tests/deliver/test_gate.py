@@ -7,10 +7,9 @@ from agents.gate import Gate, Turn
 from agents.turns import Turns
 from pipeline.channels.base import Sent
 from pipeline.deliver.pacing import QUARTER_S, AtOnce, Bucket, Pace
-from schemas import codec, topics
 from schemas.base import Channel, Lane
 from schemas.delivery import Result
-from tests.deliver.given import AT, notice, post
+from tests.deliver.given import AT, notice, post, told
 from tests.deliver.test_crashes import MANNERS, OPENED, PEOPLE, UPDATED, lived, populated
 
 TAKEN = Sent(Result.ACCEPTED, "provider_accepted")
@@ -128,8 +127,7 @@ def test_what_cannot_go_now_is_put_off_on_record_and_told_once_it_can() -> None:
     world = populated(0, people, OPENED)
     world.trouble = 0
     update = notice(renderings=(post(),), manners=MANNERS, **UPDATED)
-    outgoing = codec.encode(topics.notices(Lane.UPDATE), update, id=update.notice_id, source="/tests", subject="INC-1")
-    world.to_come.append((AT, outgoing))
+    world.to_come.append((AT, told(update)))
     world.paces[Channel.X] = Pace(AtOnce.fixed(1), (Bucket.within(2, QUARTER_S, AT),))
     lived(world)
     assert world.reasons("account", 1) == ["taken"]

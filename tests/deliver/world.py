@@ -41,7 +41,7 @@ from schemas.base import Channel, Lane, Message
 from schemas.codec import Event, Outgoing, Record
 from schemas.delivery import DeliveriesEnded, ParkedOrder, Result
 from schemas.ids import intent_id
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 from schemas.operator import Signature
 from tests.deliver.given import AT
 
@@ -173,8 +173,8 @@ class Process:
 
     async def _kept(self, partition: int, names: Collection[str]) -> Mapping[str, Notice]:
         await self.step()
-        told = [codec.decode(record, Notice).data for topic in NOTICES for record in self.world.log[topic]]
-        kept = {notice.notice_id: notice for notice in told if notice.notice_id in names}
+        told = [codec.decode(record, Notices).data for topic in NOTICES for record in self.world.log[topic]]
+        kept = {notice.notice_id: notice for one in told for notice in one.notices if notice.notice_id in names}
         return kept if self.world.now < self.world.words_kept_until else {}
 
     async def step(self) -> None:

@@ -161,6 +161,17 @@ async def test_the_last_entry_is_emitted_by_the_same_bytes_though_its_policy_was
     assert after.pen.told() == died.pen.told()
 
 
+async def test_everybody_is_on_their_way_to_being_told_before_the_words_are_put_away(good: PolicyPublished) -> None:
+    _, worker = await journaled(good, "INC-1")
+    places: dict[bool, list[int]] = {True: [], False: []}
+    for place, one in enumerate(worker.pen.written):
+        if one.topic in NOTICES or one.topic == topics.RENDERINGS.name:
+            places[one.topic in NOTICES].append(place)
+    assert places[True]
+    assert places[False]
+    assert max(places[True]) < min(places[False])
+
+
 async def test_an_entry_whose_input_is_acknowledged_is_not_told_to_whoever_came_since(good: PolicyPublished) -> None:
     journal, _ = await journaled(good, "INC-1", "INC-2")
     after = await Worker(journal, good, acknowledged=2).opens()

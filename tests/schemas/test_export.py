@@ -40,10 +40,10 @@ def test_check_names_what_is_missing_stale_or_too_much(tmp_path: Path) -> None:
     assert runner.invoke(app, ["export", "--check", "--to", str(tmp_path)]).exit_code == 0
     (tmp_path / "asyncapi.yaml").write_text("stale")
     (tmp_path / "json" / "io.tocsin.gone.v1.json").write_text("{}")
-    (tmp_path / "json" / "io.tocsin.notice.v1.json").unlink()
+    (tmp_path / "json" / "io.tocsin.notices.v1.json").unlink()
     result = runner.invoke(app, ["export", "--check", "--to", str(tmp_path)])
     assert result.exit_code == 1
-    for name in ("asyncapi.yaml", "io.tocsin.gone.v1.json", "io.tocsin.notice.v1.json"):
+    for name in ("asyncapi.yaml", "io.tocsin.gone.v1.json", "io.tocsin.notices.v1.json"):
         assert name in result.output
     assert runner.invoke(app, ["export", "--to", str(tmp_path)]).exit_code == 0
     assert runner.invoke(app, ["export", "--check", "--to", str(tmp_path)]).exit_code == 0

@@ -18,7 +18,7 @@ from schemas import topics
 from schemas.base import Channel
 from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttempted, Result
 from schemas.journal import JournalEntry, NoticeKind
-from schemas.notice import Notice
+from schemas.notice import Notice, Notices
 from schemas.policy import PolicyPublished
 from schemas.subscriber import SUBSCRIBER_EVENTS, Erased, Restarted, Stopped, Subscribed, Subscriber, Unsubscribed
 from tests.sim import policies
@@ -135,10 +135,11 @@ def _notices(world: "World", entries: list[JournalEntry]) -> dict[str, Notice]:
     copies: dict[str, set[int]] = defaultdict(set)
     found: dict[str, Notice] = {}
     for record, event in world.log.events(*(topics.notices(lane) for lane in ("first", "update"))):  # type: ignore[arg-type]
-        if isinstance(event.data, Notice):
-            found[event.data.notice_id] = event.data
-            values[event.data.notice_id].add(record.value)
-            copies[event.data.notice_id].add(record.partition)
+        if isinstance(event.data, Notices):
+            for notice in event.data.notices:
+                found[notice.notice_id] = notice
+                values[notice.notice_id].add(record.value)
+                copies[notice.notice_id].add(record.partition)
     for id_, said in values.items():
         require(len(said) == 1, "I6", "{} was emitted in other bytes", found[id_])
     for entry in entries:
