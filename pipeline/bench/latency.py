@@ -21,6 +21,8 @@ from schemas.incident import ImpactChanged, IncidentOpened
 
 IDLE_EVENTS: Final = 100
 """In each run."""
+WARM_UP: Final = 500
+"""Events before them that do not count: for so long a Java that has just started compiles what is asked of it."""
 PROBE: Final = "technical"
 """The audience of the one reader whose mails are timed under load; those of the load are customers."""
 
@@ -38,12 +40,12 @@ async def _idle(directory: Path, count: int) -> Latency:
     taken: list[float] = []
     async with Sandbox() as sandbox, running(directory, smtp_url=sandbox.settings_env()["TOCSIN_SMTP_URL"]) as system:
         await system.subscribe(1)
-        for number in range(count):
+        for number in range(WARM_UP + count):
             begun = time.perf_counter()
             await system.publish(f"INC-{number}", _event(number))
             await sandbox.wait_for(lambda number=number: len(sandbox.mails) > number)  # type: ignore[misc]
             taken.append((time.perf_counter() - begun) * 1000)
-        return Latency("latency_idle", taken, {"broker": system.broker})
+        return Latency("latency_idle", taken[WARM_UP:], {"broker": system.broker})
 
 
 async def _under_load(directory: Path, port: int) -> Latency:
