@@ -91,7 +91,8 @@ def identity(mail_from: str, mail_return_path: str | None) -> Identity:
 def wire_address(recipient: Recipient) -> str:
     """The address as SMTP wants it, its domain in IDNA; what is not ASCII then needs SMTPUTF8. Raises Refused."""
     address = _wire_address(recipient.address)
-    if address is None or (recipient.name is not None and re.search(r"[\r\n]", recipient.name)):
+    name = recipient.name or ""
+    if address is None or "\r" in name or "\n" in name:
         raise Refused("address_refused")
     return address
 
