@@ -90,7 +90,7 @@ def _played(given: JournaledInput) -> PlayedClock | None:
 def together(notices: Iterable[Notice]) -> Iterator[tuple[Lane, Notices]]:
     """The records that bring these notices, in their order: those of a lane in one, but for very large ones.
 
-    A record for each would take its consumer some ten times as long, and be on its way ahead of others to come.
+    Faust takes much the same time for a record whether one notice is in it or five.
     """
     lanes: dict[Lane, list[Notice]] = {}
     for notice in notices:
