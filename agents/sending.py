@@ -46,7 +46,7 @@ from schemas.subscriber import Bounced, Stopped, SubscriberKind
 
 OPT_OUTS_HOLD_S = 0.5
 """For how long it counts what the opt-outs were when they were asked for; it takes some milliseconds as a rule."""
-ASKED_AT_MOST = 5
+ASKED_AT_MOST = 3
 
 log = logging.getLogger("tocsin.deliver")
 
@@ -195,8 +195,9 @@ class Post:
             asked = self._monotonic()
             await self._holdings.opt_outs_reached(partition)
             await self._heartbeat.fresh()
-            if self._monotonic() - asked < OPT_OUTS_HOLD_S:
+            if (took_s := self._monotonic() - asked) < OPT_OUTS_HOLD_S:
                 return
+        log.warning("who left is known as of %.1f s ago: the broker is slow to say it, and is not asked again", took_s)
 
     async def quiet(self, within_s: float) -> None:
         """Returns when no window is under way, or after `within_s`: what is begun shall be recorded by its beginner."""

@@ -99,7 +99,7 @@ def together(notices: Iterable[Notice]) -> Iterator[tuple[Lane, Notices]]:
         batch: list[Notice] = []
         size = 0
         for notice in those:
-            octets = len(notice.model_dump_json())
+            octets = len(notice.model_dump_json().encode())
             if batch and size + octets > TOGETHER_BYTES:
                 yield lane, Notices(notices=tuple(batch))
                 batch, size = [], 0

@@ -33,7 +33,7 @@ def test_every_notice_travels_once_in_its_lane_and_in_its_order(given_: list[tup
 def test_what_travels_together_is_small_or_alone(given_: list[tuple[Lane, int]]) -> None:
     notices = [sized(number, *one) for number, one in enumerate(given_)]
     for _, record in together(notices):
-        size = sum(len(one.model_dump_json()) for one in record.notices)
+        size = sum(len(one.model_dump_json().encode()) for one in record.notices)
         assert size <= TOGETHER_BYTES or len(record.notices) == 1
 
 

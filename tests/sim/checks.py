@@ -20,6 +20,7 @@ from schemas.delivery import DeliveriesEnded, DeliveriesIntended, DeliveryAttemp
 from schemas.journal import JournalEntry, NoticeKind
 from schemas.notice import Notice, Notices
 from schemas.policy import PolicyPublished
+from schemas.rendering import Rendering
 from schemas.subscriber import SUBSCRIBER_EVENTS, Erased, Restarted, Stopped, Subscribed, Subscriber, Unsubscribed
 from tests.sim import policies
 from tests.sim.log import PARTITIONS
@@ -112,6 +113,7 @@ def everything(world: "World") -> None:
     _every_intent_has_one_end(books)
     _nobody_is_told_twice(books)
     _who_left_is_left_alone(world, books)
+    _what_was_said_can_be_read(world, books)
     _nothing_without_a_policy(world, entries)
     if world.seed % REPLAYED_EVERY == 0:
         replayed(world)
@@ -202,6 +204,13 @@ def _nobody_is_told_twice(books: Books) -> None:
         )
     for intent, work in books.intents.items():
         require(books.taken[intent] or work.result is not Result.ACCEPTED, "I2", "{} was never taken: {}", intent, work)
+
+
+def _what_was_said_can_be_read(world: "World", books: Books) -> None:
+    """The words of every attempt are put away under their hash."""
+    words = {event.data.sha256 for _, event in world.log.events(topics.RENDERINGS) if isinstance(event.data, Rendering)}
+    for _, attempt in books.attempts:
+        require(attempt.rendering in words, "I6", "the words of {} are nowhere", attempt)
 
 
 def _who_left_is_left_alone(world: "World", books: Books) -> None:

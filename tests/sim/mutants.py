@@ -10,6 +10,7 @@ from unittest.mock import patch
 from agents.closed import ClosedIncidents
 from agents.desk import Told
 from agents.desks import Desks
+from agents.emit import Emitter
 from agents.holdings import Holdings
 from agents.inhand import Records
 from agents.sending import Post
@@ -166,6 +167,22 @@ def forgets_what_is_open() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def leaves_the_words_behind() -> Iterator[None]:
+    """Whoever emits once more what somebody died over emits the notices alone."""
+    again, write = Desks._emit_again, Emitter.write
+
+    async def but_words(self: Emitter, topic: topics.Topic, data: Any, **about: Any) -> Any:
+        return None if topic is topics.RENDERINGS else await write(self, topic, data, **about)
+
+    async def notices_alone(self: Desks, told: Told) -> None:
+        with patch.object(Emitter, "write", but_words):
+            await again(self, told)
+
+    with patch.object(Desks, "_emit_again", notices_alone):
+        yield
+
+
 Mutant = Callable[[], Any]
 MUTANTS: dict[Mutant, frozenset[str]] = {
     acknowledges_before_sending: frozenset({"I1"}),
@@ -181,5 +198,6 @@ MUTANTS: dict[Mutant, frozenset[str]] = {
     tells_of_what_is_closed: frozenset({"I1", "I2"}),
     closes_and_says_so_to_nobody: frozenset({"I1"}),
     forgets_what_is_open: frozenset({"I1"}),
+    leaves_the_words_behind: frozenset({"I6"}),
 }
 """Each with the invariants by which it may be noticed."""
