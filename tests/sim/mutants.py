@@ -193,7 +193,7 @@ MUTANTS: dict[Mutant, frozenset[str]] = {
     forgets_what_was_under_way: frozenset({"I1", "I2"}),
     does_not_emit_again: frozenset({"I1"}),
     emits_what_does_not_count: frozenset({"I6"}),
-    sends_whoever_it_is: frozenset({"I2"}),
+    sends_whoever_it_is: frozenset({"I1", "I2"}),
     decides_on_what_is_closed: frozenset({"I1", "I2"}),
     tells_of_what_is_closed: frozenset({"I1", "I2"}),
     closes_and_says_so_to_nobody: frozenset({"I1"}),
